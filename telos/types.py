@@ -1,0 +1,385 @@
+"""The vocabulary: what the boxes of the figure say to each other.
+
+Letters in shapes: B independent problems, S candidates, K imagined futures, T time steps,
+D state, A action dimensions, Z latent. `*state` is whatever follows B in a state (`[D]`, or
+`[N, D]`); only the world model and the costs that ask for it look inside.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Observation:
+    """What the agent senses: `pixels` `[B, T, C, H, W]` uint8, `proprioception` `[B, T, P]`, or both.
+
+    T is the number of consecutive frames; the last one is the present.
+    """
+
+    pixels: Tensor | None = None
+    proprioception: Tensor | None = None
+
+    def __post_init__(self) -> None:
+        if self.pixels is None and self.proprioception is None:
+            raise ValueError("Observation needs pixels, proprioception, or both; got neither.")
+        if self.pixels is not None and (self.pixels.ndim != 5 or self.pixels.dtype != torch.uint8):
+            raise ValueError(
+                "pixels must be uint8 of shape [B, T, C, H, W]; got "
+                f"{self.pixels.dtype} {list(self.pixels.shape)}. Observation.from_frames takes [B, H, W, C]."
+            )
+        if self.proprioception is not None and self.proprioception.ndim != 3:
+            raise ValueError(
+                f"proprioception must have shape [B, T, P]; got {list(self.proprioception.shape)}."
+            )
+
+    @staticmethod
+    def from_frames(frames: np.ndarray | Tensor) -> Observation:
+        """One frame per problem, as cameras and Gymnasium give them: uint8 `[B, H, W, C]` or `[H, W, C]`."""
+        tensor = torch.as_tensor(frames)
+        if tensor.ndim == 3:
+            tensor = tensor[None]
+        if tensor.ndim != 4 or tensor.dtype != torch.uint8 or tensor.shape[-1] not in (1, 3):
+            raise ValueError(
+                "frames must be uint8 of shape [B, H, W, C] or [H, W, C] with C 1 or 3; got "
+                f"{tensor.dtype} {list(tensor.shape)}."
+            )
+        return Observation(pixels=tensor.permute(0, 3, 1, 2)[:, None])
+
+    @property
+    def batch(self) -> int:
+        """B, the number of independent problems."""
+        present = self.pixels if self.pixels is not None else self.proprioception
+        assert present is not None
+        return present.shape[0]
+
+    def select(self, index: Tensor) -> Observation:
+        """The observations of some problems: `index` is an integer or boolean tensor over B."""
+        return Observation(
+            None if self.pixels is None else self.pixels[index],
+            None if self.proprioception is None else self.proprioception[index],
+        )
+
+
+@dataclass(frozen=True)
+class ActionSpace:
+    """Bounds of one environment step's action, and how planning groups steps into blocks.
+
+    A planner decides once per block of `block` environment steps. With `held` it searches over one
+    action `[A]` that is repeated for the whole block; otherwise over `block` free actions `[block * A]`.
+    `max_norm` bounds the Euclidean norm of each environment step's action as well.
+    """
+
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+    max_norm: float | None = None
+    block: int = 1
+    held: bool = True
+
+    def __post_init__(self) -> None:
+        if len(self.low) != len(self.high) or not self.low:
+            raise ValueError(
+                "low and high must have the same length, one number per action dimension; "
+                f"got {len(self.low)} and {len(self.high)}."
+            )
+        if any(not low <= high for low, high in zip(self.low, self.high, strict=True)):
+            raise ValueError(f"low must not exceed high; got low={self.low}, high={self.high}.")
+        if not np.isfinite([*self.low, *self.high]).all():
+            raise ValueError(f"action bounds must be finite; got low={self.low}, high={self.high}.")
+        if self.block < 1:
+            raise ValueError(f"block must be at least 1; got {self.block}.")
+        if self.max_norm is not None and not self.max_norm > 0:
+            raise ValueError(f"max_norm must be positive; got {self.max_norm}.")
+
+    @property
+    def dimension(self) -> int:
+        """A, the length of one environment step's action."""
+        return len(self.low)
+
+    @property
+    def size(self) -> int:
+        """The number of values a planner searches over per block."""
+        return self.dimension if self.held else self.dimension * self.block
+
+    def bounds(self, like: Tensor) -> tuple[Tensor, Tensor]:
+        """Lower and upper bounds `[size]`, with the device and dtype of `like`."""
+        repeats = self.size // self.dimension
+        low = torch.tensor(self.low * repeats, device=like.device, dtype=like.dtype)
+        high = torch.tensor(self.high * repeats, device=like.device, dtype=like.dtype)
+        return low, high
+
+    def project(self, actions: Tensor) -> Tensor:
+        """The nearest allowed actions: `[..., size]` to `[..., size]`, inside the box and the norm ball."""
+        low, high = self.bounds(actions)
+        actions = torch.minimum(torch.maximum(actions, low), high)
+        if self.max_norm is None:
+            return actions
+        steps = actions.unflatten(-1, (-1, self.dimension))
+        norm = torch.linalg.vector_norm(steps, dim=-1, keepdim=True)
+        return (steps * (self.max_norm / norm.clamp_min(self.max_norm))).flatten(-2)
+
+    def expand(self, actions: Tensor) -> Tensor:
+        """What the environment executes: `[..., T, size]` to `[..., T * block, A]`."""
+        if self.held:
+            return actions.repeat_interleave(self.block, dim=-2)
+        return actions.unflatten(-1, (self.block, self.dimension)).flatten(-3, -2)
+
+    def flatten(self, actions: Tensor) -> Tensor:
+        """What the world model reads: `[..., T, size]` to `[..., T, block * A]`."""
+        if self.held:
+            return actions.repeat((1,) * (actions.ndim - 1) + (self.block,))
+        return actions
+
+
+@dataclass(frozen=True)
+class Trajectory:
+    """Imagined futures. Step 0 is the present; K is 1 where the world model is deterministic."""
+
+    states: Tensor  # [B, S, K, T+1, *state]
+    actions: Tensor  # [B, S, T, size]
+    latents: Tensor | None = None  # [B, S, K, T, Z]
+
+    @property
+    def horizon(self) -> int:
+        """T, the number of blocks."""
+        return self.actions.shape[2]
+
+    def select(self, problem: Tensor, candidate: Tensor) -> Trajectory:
+        """One candidate `[P]` of each of some problems `[P]`, as a trajectory with B = P and S = 1."""
+        return Trajectory(
+            self.states[problem, candidate][:, None],
+            self.actions[problem, candidate][:, None],
+            None if self.latents is None else self.latents[problem, candidate][:, None],
+        )
+
+
+class Cost(Protocol):
+    """A differentiable energy of imagined futures; lower is better."""
+
+    def __call__(self, trajectory: Trajectory) -> Tensor:
+        """Energy `[B, S, K]`."""
+        ...
+
+    def select(self, index: Tensor) -> Cost:
+        """The cost of some problems: `index` is an integer or boolean tensor over B."""
+        ...
+
+
+class Guardrail(Protocol):
+    """A constraint on imagined futures, held and never traded against a cost."""
+
+    @property
+    def scale(self) -> float:
+        """What one unit of violation is worth against other guardrails (in the reading's units)."""
+        ...
+
+    @property
+    def buffer(self) -> float:
+        """How far inside the allowed region a prediction must stay, in the reading's units; set by calibration."""
+        ...
+
+    def __call__(self, trajectory: Trajectory) -> Tensor:
+        """Signed violation `[B, S, K, T+1]` in the reading's units; satisfied where `<= -buffer`.
+
+        Step t holds the worst point of block t (t >= 1); step 0 is the present.
+        """
+        ...
+
+    def select(self, index: Tensor) -> Guardrail:
+        """The guardrail of some problems: `index` is an integer or boolean tensor over B."""
+        ...
+
+
+Rollout = Callable[[Tensor, Tensor], Trajectory]
+"""Imagine: states `[B, *state]` and actions `[B, S, T, size]` to a `Trajectory`."""
+
+Aggregate = Callable[[Tensor], Tensor]
+"""Energy over imagined futures `[B, S, K]` to one energy per candidate `[B, S]`."""
+
+
+@dataclass(frozen=True)
+class Level:
+    """One level of a hierarchy of world models: flat planning has exactly one."""
+
+    rollout: Rollout
+    action_space: ActionSpace
+    stride: int = 1
+    below: Level | None = None
+
+
+@dataclass(frozen=True)
+class Budget:
+    """When a search stops: after `iterations`, or when `seconds` of wall time have passed."""
+
+    iterations: int = 5
+    seconds: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.iterations < 1:
+            raise ValueError(f"iterations must be at least 1; got {self.iterations}.")
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is asked of the agent: a cost, guardrails beyond the agent's own, seconds per plan."""
+
+    cost: Cost
+    guardrails: tuple[Guardrail, ...] = ()
+    deadline: float | None = None
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Everything a planner may know."""
+
+    state: Tensor  # [B, *state]
+    levels: tuple[Level, ...]
+    cost: Cost
+    aggregate: Aggregate
+    horizon: int  # T, in blocks
+    generator: torch.Generator
+    guardrails: tuple[Guardrail, ...] = ()
+    budget: Budget = field(default_factory=Budget)
+    warm_start: Tensor | None = None  # [B, T, size], the last plan shifted to the present
+
+    @property
+    def level(self) -> Level:
+        """The level that acts."""
+        return self.levels[0]
+
+    @property
+    def batch(self) -> int:
+        """B, the number of independent problems."""
+        return self.state.shape[0]
+
+
+class PlanStatus(Enum):
+    """How a search ended, for one problem."""
+
+    SOLVED = "solved"  # a feasible plan was found within the budget
+    INFEASIBLE = "infeasible"  # no candidate satisfied the guardrails
+    OUT_OF_TIME = "out_of_time"  # the deadline came first; the plan is the best feasible one so far
+    NOT_FINITE = "not_finite"  # every candidate's energy was NaN or infinite
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The answer of a planner. Every plan returned was scored, never a mean of scored ones."""
+
+    actions: Tensor  # [B, T, size], inside the action space
+    trajectory: Trajectory  # imagined, S = 1
+    energy: Tensor  # [B]
+    violation: Tensor  # [B]: worst predicted violation over guardrails, futures and steps 1..T; -inf without any
+    status: tuple[PlanStatus, ...]  # length B
+    evaluations: int  # predictor rows per problem
+    trace: Tensor  # [I, B]: best energy after each iteration
+    alternatives: tuple[Plan, ...] = ()  # other distinct optima
+
+    def mask(self, *status: PlanStatus) -> Tensor:
+        """Boolean `[B]`: the problems that ended in one of these ways."""
+        return torch.tensor([s in status for s in self.status], device=self.actions.device)
+
+
+Planner = Callable[[Problem], Plan]
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """What the configurator decided for one plan, and why."""
+
+    planner: Planner
+    horizon: int  # in blocks
+    budget: Budget
+    replan_every: int  # environment steps that are executed before the next plan
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A named quantity of a world that labels, probes, goals and guardrails can speak of."""
+
+    size: int
+    unit: str = ""
+    low: tuple[float, ...] | None = None
+    high: tuple[float, ...] | None = None
+
+
+@runtime_checkable
+class World(Protocol):
+    """`num` copies of an environment, stepped together; what telos asks of any world.
+
+    Frames are uint8 `[num, H, W, C]`. See `telos.worlds` for the built-in ones and for the adapter
+    that makes one out of a Gymnasium environment.
+    """
+
+    id: str
+    num: int
+    frame_shape: tuple[int, int, int]  # H, W, C
+    action_space: ActionSpace  # of one environment step: block 1
+    readings: Mapping[str, Reading]
+    episode_steps: int
+
+    def reset(self, seeds: Sequence[int], *, split: str = "train", task: bool = False) -> np.ndarray:
+        """Start `num` episodes, one per seed; the first frames.
+
+        `split` is "train" or "heldout": layouts of the two never overlap. With `task` the start and a
+        goal are drawn as the world's evaluation protocol says; without, as experience is collected.
+        """
+        ...
+
+    def step(self, actions: np.ndarray) -> np.ndarray:
+        """Execute one action per copy, float32 `[num, A]`; the next frames."""
+        ...
+
+    def read(self) -> dict[str, np.ndarray]:
+        """The true readings of the present, each float32 `[num, size]`."""
+        ...
+
+    def layouts(self) -> np.ndarray:
+        """An integer per copy `[num]` that identifies what stays fixed during the episode."""
+        ...
+
+    def goal_frames(self) -> np.ndarray:
+        """How each goal looks: uint8 `[num, H, W, C]`. Only after `reset(..., task=True)`."""
+        ...
+
+    def goal_readings(self) -> dict[str, np.ndarray]:
+        """The true readings at each goal, each float32 `[num, size]`."""
+        ...
+
+    def reached(self) -> np.ndarray:
+        """Whether each copy is at its goal now, bool `[num]`."""
+        ...
+
+    def close(self) -> None:
+        """Free what the environment holds."""
+        ...
+
+
+__all__ = [
+    "ActionSpace",
+    "Aggregate",
+    "Budget",
+    "Configuration",
+    "Cost",
+    "Guardrail",
+    "Level",
+    "Observation",
+    "Plan",
+    "PlanStatus",
+    "Planner",
+    "Problem",
+    "Reading",
+    "Rollout",
+    "Task",
+    "Trajectory",
+    "World",
+]
+
