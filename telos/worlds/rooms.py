@@ -1,0 +1,238 @@
+"""Rooms: the dot world of PLDM (arXiv 2502.14819) and EB-JEPA (arXiv 2602.03604), vectorised in numpy.
+
+A dot moves by at most 2.45/65 of the width per step through rooms joined by doors; walls and doors are
+drawn anew each episode. The geometry is EB-JEPA's random-wall protocol, scaled from 65 to 64 px. Two
+things differ from its code: walls are vertical in TwoRooms (its other orientation is a turned picture),
+and a step that meets a wall stops a hair before it, where EB-JEPA's bounces back by random noise. As
+there, the dot is a point: its centre may come up to a wall's face.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+
+from telos.types import ActionSpace, Reading
+from telos.worlds import layouts as plans
+from telos.worlds.geometry import inside, move, shortest_path
+from telos.worlds.layouts import BORDER, PADDING, SCALE, SIZE, Layouts
+from telos.worlds.painting import background, paint_dots, paint_hazards
+
+MAX_STEP = 2.45 * SCALE
+REACHED = 4.5 * SCALE
+IDS: Mapping[str, Callable[[], Layouts]] = {
+    "telos/TwoRooms-v0": plans.TwoRooms,
+    "telos/FourRooms-v0": plans.FourRooms,
+}
+
+
+class Rooms:
+    """`num` copies of a Rooms world, stepped together; a `telos.types.World`.
+
+    The reading `agent_xy` is the dot's centre in pixels (x right, y down; the first pixel's centre is 0).
+    An action is a displacement in pixels; longer ones than 2.41 px are shortened to that.
+
+    Args:
+        id: "telos/TwoRooms-v0" or "telos/FourRooms-v0".
+        num: how many copies.
+        hazards: how many forbidden discs each episode draws; entering one has no effect on the dot.
+        hazard_radius: the range that their radii are drawn from, in pixels.
+        hazards_visible: whether they are drawn.
+    """
+
+    def __init__(
+        self,
+        id: str = "telos/TwoRooms-v0",
+        num: int = 1,
+        *,
+        hazards: int = 0,
+        hazard_radius: tuple[float, float] = (3.0, 6.0),
+        hazards_visible: bool = True,
+    ) -> None:
+        if id not in IDS:
+            raise ValueError(f"id must be one of {', '.join(IDS)}; got '{id}'.")
+        if num < 1:
+            raise ValueError(f"num must be at least 1; got {num}.")
+        if hazards < 0 or not 0 < hazard_radius[0] <= hazard_radius[1]:
+            raise ValueError(
+                "hazards must not be negative and hazard_radius must be an increasing pair of positive "
+                f"numbers; got {hazards} and {hazard_radius}."
+            )
+        self.id = id
+        self.num = num
+        self.frame_shape = (SIZE, SIZE, 3)
+        self.action_space = ActionSpace((-MAX_STEP,) * 2, (MAX_STEP,) * 2, max_norm=MAX_STEP)
+        self.readings = {"agent_xy": Reading(2, "px", tuple(BORDER[:2]), tuple(BORDER[2:]))}
+        self.episode_steps = 200
+        self._family = IDS[id]()
+        self._hazards, self._hazard_radius, self._visible = hazards, hazard_radius, hazards_visible
+        self._plain: dict[int, np.ndarray] = {}
+        self._layouts: np.ndarray | None = None
+        self._goal: np.ndarray | None = None
+
+    def reset(self, seeds: Sequence[int], *, split: str = "train", task: bool = False) -> np.ndarray:
+        """Start `num` episodes; the first frames, uint8 `[num, 64, 64, 3]`.
+
+        A seed makes the same episode whatever the other seeds. Without `task` the dot starts anywhere
+        free, uniformly. With it, start and goal lie in different (FourRooms: adjacent) rooms, each
+        uniform over its room at two widths of the dot from the walls, as EB-JEPA draws them.
+        """
+        if len(seeds) != self.num or any(seed < 0 for seed in seeds):
+            raise ValueError(f"seeds must be {self.num} integers of at least 0; got {list(seeds)}.")
+        if split not in ("train", "heldout"):
+            raise ValueError(f"split must be 'train' or 'heldout'; got '{split}'.")
+        draws = [self._draw(int(seed), split == "heldout", task) for seed in seeds]
+        self._layouts = np.array([draw[0] for draw in draws], dtype=np.int64)
+        floors = [self._family.floor(int(layout)) for layout in self._layouts]
+        self._walls = np.stack([floor.walls for floor in floors])
+        self._position = np.stack([draw[1] for draw in draws])
+        self._before = self._position
+        self._goal = np.stack([draw[2] for draw in draws]) if task else None
+        self._plain_backgrounds = np.stack([self._plain_background(int(layout)) for layout in self._layouts])
+        self.place_hazards(np.stack([draw[3] for draw in draws]), np.stack([draw[4] for draw in draws]))
+        return self._render(self._position)
+
+    def step(self, actions: np.ndarray) -> np.ndarray:
+        """Move every dot by its action, float `[num, 2]` in pixels; the next frames."""
+        if self._layouts is None:
+            raise ValueError("reset must be called before step.")
+        actions = np.asarray(actions, dtype=np.float64)
+        if actions.shape != (self.num, 2) or not np.isfinite(actions).all():
+            raise ValueError(
+                f"actions must be finite numbers of shape [{self.num}, 2]; got shape {list(actions.shape)}"
+                f"{'' if np.isfinite(actions).all() else ' with NaN or infinite values'}."
+            )
+        self._before = self._position
+        self._position = self.true_step(self._position, actions)
+        return self._render(self._position)
+
+    def true_step(self, position: np.ndarray, action: np.ndarray) -> np.ndarray:
+        """The true dynamics in the present layouts, without changing the world: for oracles and checks.
+
+        Args:
+            position: `[num, ..., 2]` in pixels; the first dimension is the copy whose walls hold.
+            action: `[num, ..., 2]` in pixels, shortened to `MAX_STEP` where longer.
+
+        Returns: the next positions, float64 `[num, ..., 2]`.
+        """
+        action = np.asarray(action, dtype=np.float64)
+        norm = np.sqrt((action * action).sum(axis=-1, keepdims=True))
+        action = action * (MAX_STEP / np.maximum(norm, MAX_STEP))
+        walls = self._walls.reshape(self.num, *(1,) * (action.ndim - 2), *self._walls.shape[1:])
+        return move(np.asarray(position, dtype=np.float64), action, walls, BORDER)
+
+    def read(self) -> dict[str, np.ndarray]:
+        """`agent_xy`: the dot's centre in pixels, float32 `[num, 2]`."""
+        return {"agent_xy": self._position.astype(np.float32)}
+
+    def layouts(self) -> np.ndarray:
+        """The number of each copy's layout, int64 `[num]`."""
+        if self._layouts is None:
+            raise ValueError("reset must be called before layouts.")
+        return self._layouts.copy()
+
+    def goal_frames(self) -> np.ndarray:
+        """The rooms with the dot at the goal, uint8 `[num, 64, 64, 3]`."""
+        return self._render(self._goals())
+
+    def goal_readings(self) -> dict[str, np.ndarray]:
+        """`agent_xy` at the goal, float32 `[num, 2]`."""
+        return {"agent_xy": self._goals().astype(np.float32)}
+
+    def reached(self) -> np.ndarray:
+        """Whether each dot is within 4.5/65 of the width of its goal, bool `[num]`."""
+        return np.linalg.norm(self._position - self._goals(), axis=-1) < REACHED
+
+    def waypoints(
+        self, start: np.ndarray, goal: np.ndarray, layout: Sequence[int] | np.ndarray
+    ) -> list[np.ndarray]:
+        """The shortest way from start to goal in each layout: start, corners of doors, goal.
+
+        Args:
+            start: `[n, 2]`; goal: `[n, 2]`; layout: `[n]`, as `layouts()` numbers them.
+
+        Returns: n polylines, each float64 `[P, 2]`; it keeps half a pixel from the corners it turns at.
+        """
+        ways = zip(np.asarray(start), np.asarray(goal), layout, strict=True)
+        return [shortest_path(a, b, self._family.floor(int(c)).walls, BORDER) for a, b, c in ways]
+
+    def place_hazards(self, centers: np.ndarray, radii: np.ndarray) -> None:
+        """Replace this episode's hazards: discs with centres `[num, H, 2]` and radii `[num, H]`, in pixels."""
+        centers, radii = np.asarray(centers, dtype=np.float64), np.asarray(radii, dtype=np.float64)
+        if radii.ndim != 2 or centers.shape != (*radii.shape, 2) or len(radii) != self.num:
+            raise ValueError(
+                f"centers must have shape [{self.num}, H, 2] and radii [{self.num}, H]; "
+                f"got {list(centers.shape)} and {list(radii.shape)}."
+            )
+        self._centers, self._radii = centers, radii
+        self._backgrounds = self._plain_backgrounds
+        if self._visible and radii.shape[1]:
+            images = zip(self._plain_backgrounds, centers, radii, strict=True)
+            self._backgrounds = np.stack([paint_hazards(*image) for image in images])
+
+    def hazards(self) -> tuple[np.ndarray, np.ndarray]:
+        """This episode's forbidden discs: centres `[num, H, 2]` and radii `[num, H]`, in pixels."""
+        return self._centers.copy(), self._radii.copy()
+
+    def in_hazard(self) -> np.ndarray:
+        """Whether the last step, anywhere along it, was in a hazard; bool `[num]`."""
+        step = (self._position - self._before)[:, None]
+        offset = self._centers - self._before[:, None]
+        length = np.maximum((step * step).sum(-1), 1e-12)
+        nearest = np.clip((offset * step).sum(-1) / length, 0.0, 1.0)[..., None] * step
+        return (np.linalg.norm(offset - nearest, axis=-1) < self._radii).any(axis=-1)
+
+    def close(self) -> None:
+        """Nothing to free."""
+
+    def _goals(self) -> np.ndarray:
+        if self._goal is None:
+            raise ValueError("there is no goal; call reset(..., task=True) first.")
+        return self._goal
+
+    def _render(self, positions: np.ndarray) -> np.ndarray:
+        return paint_dots(self._backgrounds, positions)
+
+    def _plain_background(self, layout: int) -> np.ndarray:
+        if layout not in self._plain:
+            if len(self._plain) >= 2048:
+                self._plain.clear()
+            self._plain[layout] = background(self._family.floor(layout))
+        return self._plain[layout]
+
+    def _draw(self, seed: int, held: bool, task: bool) -> tuple[int, np.ndarray, ...]:
+        """Layout, start, goal, hazard centres and radii of one episode."""
+        rng = np.random.default_rng(seed)
+        layout = self._family.draw(rng)
+        while plans.heldout(layout) != held:
+            layout = self._family.draw(rng)
+        floor = self._family.floor(layout)
+        if task:
+            pair = floor.rooms[floor.adjacent[rng.integers(len(floor.adjacent))]]
+            start, goal = rng.uniform(pair[:, :2] + PADDING, pair[:, 2:] - PADDING)
+        else:
+            start = rng.uniform(BORDER[:2] + 0.5, BORDER[2:] - 0.5)
+            while inside(start, floor.walls, margin=0.5):
+                start = rng.uniform(BORDER[:2] + 0.5, BORDER[2:] - 0.5)
+            goal = start
+        clear = np.concatenate([floor.doors, start[None], goal[None]])
+        centers, radii = self._draw_hazards(rng, clear)
+        return layout, start, goal, centers, radii
+
+    def _draw_hazards(self, rng: np.random.Generator, clear: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Discs that keep clear of these points `[Q, 2]` (start, goal, doors) by the radius of success."""
+        centers, radii = np.zeros((self._hazards, 2)), np.zeros(self._hazards)
+        for hazard in range(self._hazards):
+            for _ in range(1000):
+                radius = rng.uniform(*self._hazard_radius)
+                center = rng.uniform(BORDER[:2], BORDER[2:])
+                if np.linalg.norm(clear - center, axis=-1).min() > radius + REACHED:
+                    centers[hazard], radii[hazard] = center, radius
+                    break
+            else:
+                raise ValueError(
+                    f"hazard_radius must leave room for start, goal and doors; got {self._hazard_radius}. "
+                    "Use smaller hazards."
+                )
+        return centers, radii
