@@ -1,6 +1,7 @@
 """Motion among axis-aligned walls: where a straight step stops, and the shortest way round.
 
-Points are `[..., 2]` (x right, y down), boxes `[..., 4]` as (left, top, right, bottom); all in pixels, float64.
+Points are `[..., 2]` (x right, y down), boxes `[..., 4]` as (left, top, right, bottom); all are float64
+pixels.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ def inside(points: np.ndarray, boxes: np.ndarray, *, margin: float = 0.0) -> np.
     """Whether points `[..., 2]` lie in any of the boxes `[..., R, 4]` grown by `margin`; bool `[...]`."""
     low, high = boxes[..., :2] - margin, boxes[..., 2:] + margin
     points = points[..., None, :]
-    return ((points > low) & (points < high)).all(axis=-1).any(axis=-1)
+    return np.asarray(((points > low) & (points < high)).all(axis=-1).any(axis=-1))
 
 
 def shortest_path(
@@ -65,7 +66,8 @@ def shortest_path(
     nodes = np.concatenate([start[None], corners[kept], goal[None]]).astype(np.float64)
     steps = nodes[None] - nodes[:, None]
     share = free_share(np.broadcast_to(nodes[:, None], steps.shape), steps, walls, border)
-    length = np.where(share >= 1.0, np.linalg.norm(steps, axis=-1), np.inf)
+    length = np.linalg.norm(steps, axis=-1)
+    length = np.where((1.0 - share) * length < 50 * HAIR, length, np.inf)  # ends may lie on a face
     reach, came = length[0].copy(), np.zeros(len(nodes), dtype=int)
     for _ in range(len(nodes)):
         through = reach[:, None] + length

@@ -25,7 +25,7 @@ DOORS = range(10, GRID - 10)
 _CROSSING = 7  # doors of FourRooms stay this far (65 px grid) from where the walls cross
 
 
-def px(position: float | np.ndarray) -> float | np.ndarray:
+def px(position: float) -> float:
     """A position on the 65 px grid, in pixels of the 64 px frame (pixel 0 has its centre at 0)."""
     return (position + 0.5) * SCALE - 0.5
 
@@ -112,7 +112,7 @@ class FourRooms:
     @lru_cache(maxsize=2048)
     def floor(layout: int) -> Floor:
         """The floor of a layout: its six positions are the digits of the number in base 65."""
-        x, y, up, down, left, right = (float(px(layout // GRID**i % GRID)) for i in range(5, -1, -1))
+        x, y, up, down, left, right = (px(layout // GRID**i % GRID) for i in range(5, -1, -1))
         if not 0 <= layout < GRID**6 or not up < y < down or not left < x < right:
             raise ValueError(f"layout must be a number that FourRooms draws; got {layout}.")
         turned = _pieces(y, (left, right))[:, [1, 0, 3, 2]]
@@ -126,7 +126,7 @@ class FourRooms:
 
 def _pieces(wall: float, doors: tuple[float, ...]) -> np.ndarray:
     """The solid boxes of a vertical wall at x = `wall` with doors at these heights, border to border."""
-    ends = [0.0 - 1.0, *(end for door in doors for end in (door - DOOR_HALF, door + DOOR_HALF)), SIZE * 1.0]
+    ends = [-1.0, *(end for door in doors for end in (door - DOOR_HALF, door + DOOR_HALF)), float(SIZE)]
     return np.array(
         [[wall - WALL_HALF, a, wall + WALL_HALF, b] for a, b in zip(ends[::2], ends[1::2], strict=True)]
     )

@@ -10,6 +10,7 @@ there, the dot is a point: its centre may come up to a wall's face.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -25,6 +26,16 @@ IDS: Mapping[str, Callable[[], Layouts]] = {
     "telos/TwoRooms-v0": plans.TwoRooms,
     "telos/FourRooms-v0": plans.FourRooms,
 }
+
+
+class _Episode(NamedTuple):
+    """What is drawn for one episode."""
+
+    layout: int
+    start: np.ndarray  # [2]
+    goal: np.ndarray  # [2]
+    centers: np.ndarray  # [H, 2], of hazards
+    radii: np.ndarray  # [H]
 
 
 class Rooms:
@@ -61,9 +72,11 @@ class Rooms:
             )
         self.id = id
         self.num = num
-        self.frame_shape = (SIZE, SIZE, 3)
+        self.frame_shape: tuple[int, int, int] = (SIZE, SIZE, 3)
         self.action_space = ActionSpace((-MAX_STEP,) * 2, (MAX_STEP,) * 2, max_norm=MAX_STEP)
-        self.readings = {"agent_xy": Reading(2, "px", tuple(BORDER[:2]), tuple(BORDER[2:]))}
+        self.readings: Mapping[str, Reading] = {
+            "agent_xy": Reading(2, "px", tuple(BORDER[:2]), tuple(BORDER[2:]))
+        }
         self.episode_steps = 200
         self._family = IDS[id]()
         self._hazards, self._hazard_radius, self._visible = hazards, hazard_radius, hazards_visible
@@ -83,14 +96,16 @@ class Rooms:
         if split not in ("train", "heldout"):
             raise ValueError(f"split must be 'train' or 'heldout'; got '{split}'.")
         draws = [self._draw(int(seed), split == "heldout", task) for seed in seeds]
-        self._layouts = np.array([draw[0] for draw in draws], dtype=np.int64)
+        self._layouts = np.array([draw.layout for draw in draws], dtype=np.int64)
         floors = [self._family.floor(int(layout)) for layout in self._layouts]
         self._walls = np.stack([floor.walls for floor in floors])
-        self._position = np.stack([draw[1] for draw in draws])
+        self._position = np.stack([draw.start for draw in draws])
         self._before = self._position
-        self._goal = np.stack([draw[2] for draw in draws]) if task else None
+        self._goal = np.stack([draw.goal for draw in draws]) if task else None
         self._plain_backgrounds = np.stack([self._plain_background(int(layout)) for layout in self._layouts])
-        self.place_hazards(np.stack([draw[3] for draw in draws]), np.stack([draw[4] for draw in draws]))
+        self.place_hazards(
+            np.stack([draw.centers for draw in draws]), np.stack([draw.radii for draw in draws])
+        )
         return self._render(self._position)
 
     def step(self, actions: np.ndarray) -> np.ndarray:
@@ -158,7 +173,7 @@ class Rooms:
         return [shortest_path(a, b, self._family.floor(int(c)).walls, BORDER) for a, b, c in ways]
 
     def place_hazards(self, centers: np.ndarray, radii: np.ndarray) -> None:
-        """Replace this episode's hazards: discs with centres `[num, H, 2]` and radii `[num, H]`, in pixels."""
+        """Replace this episode's hazards: discs, centres `[num, H, 2]` and radii `[num, H]` in pixels."""
         centers, radii = np.asarray(centers, dtype=np.float64), np.asarray(radii, dtype=np.float64)
         if radii.ndim != 2 or centers.shape != (*radii.shape, 2) or len(radii) != self.num:
             raise ValueError(
@@ -201,7 +216,9 @@ class Rooms:
             self._plain[layout] = background(self._family.floor(layout))
         return self._plain[layout]
 
-    def _draw(self, seed: int, held: bool, task: bool) -> tuple[int, np.ndarray, ...]:
+    def _draw(
+        self, seed: int, held: bool, task: bool
+    ) -> tuple[int, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """Layout, start, goal, hazard centres and radii of one episode."""
         rng = np.random.default_rng(seed)
         layout = self._family.draw(rng)
@@ -218,7 +235,7 @@ class Rooms:
             goal = start
         clear = np.concatenate([floor.doors, start[None], goal[None]])
         centers, radii = self._draw_hazards(rng, clear)
-        return layout, start, goal, centers, radii
+        return _Episode(layout, start, goal, centers, radii)
 
     def _draw_hazards(self, rng: np.random.Generator, clear: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Discs that keep clear of these points `[Q, 2]` (start, goal, doors) by the radius of success."""
