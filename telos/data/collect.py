@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import inspect
 from pathlib import Path
 
 import numpy as np
 
 from telos.data.policies import ExplorationPolicy, Persistent
+from telos.data.resume import begin_or_continue
 from telos.data.schema import Episode, Schema
-from telos.data.store import SCHEMA, EpisodeStore
-from telos.errors import StoreError, WorldError
+from telos.data.store import EpisodeStore
+from telos.errors import WorldError
 from telos.progress import Progress, silent
 from telos.types import World
 
@@ -28,9 +30,10 @@ def collect(
     """Fill the store `path` up to `episodes` episodes of `length` actions (default: the world's own).
 
     `world.num` episodes run at a time and are committed together. Run it again with the same arguments
-    and it continues where it stopped, to the same bytes as if it had not; with more `episodes` it adds
-    them. `StoreError` if the store was collected otherwise; `WorldError` if the world or the policy
-    breaks its contract. The default policy is `Persistent()`.
+    (and `world.num`) and it continues where it stopped, to the same bytes as if it had not; with more
+    `episodes` it adds them. The store that is returned is closed for appending.
+    The default policy is `Persistent()`. `StoreError` if the store was collected otherwise; `WorldError`
+    if the world or the policy breaks its contract.
     """
     policy = Persistent() if policy is None else policy
     length = world.episode_steps if length is None else length
@@ -43,43 +46,27 @@ def collect(
         world=world.id,
         source={
             "made_by": "collect",
-            "seed": seed,
-            "length": length,
+            "seed": int(seed),
+            "length": int(length),
             "split": split,
             "policy": _describe(policy),
-            "copies": world.num,
         },
     )
-    store = _open(Path(path), schema)
-    progress("collect", min(len(store), episodes), episodes)
-    while len(store) < episodes:
-        first = len(store) // world.num * world.num
-        numbers = range(first, first + world.num)
-        batch = _run(world, numbers, seed=seed, length=length, policy=policy, split=split)
-        store.append(batch[len(store) - first : episodes - first])
-        progress("collect", len(store), episodes)
-    return store
-
-
-def _open(path: Path, schema: Schema) -> EpisodeStore:
-    if not (path / SCHEMA).exists():
-        return EpisodeStore.create(path, schema)
-    store = EpisodeStore.open(path, append=True)
-    found, asked = store.schema.to_json(), schema.to_json()
-    found, asked = {**found, **found.pop("source")}, {**asked, **asked.pop("source")}
-    for key in asked:
-        if found.get(key) != asked[key]:
-            store.close()
-            raise StoreError(
-                f"{path} was collected with {key}={found.get(key)}; got {asked[key]}. "
-                "Use the same settings to continue it, or another folder."
-            )
+    with begin_or_continue(path, schema) as store:
+        progress("collect", min(len(store), episodes), episodes)
+        while len(store) < episodes:
+            first = len(store) // world.num * world.num
+            numbers = range(first, first + world.num)
+            batch = _run(world, numbers, seed=seed, length=length, policy=policy, split=split)
+            store.append(batch[len(store) - first : episodes - first])
+            progress("collect", len(store), episodes)
     return store
 
 
 def _describe(policy: ExplorationPolicy) -> str:
-    """The policy's name and settings: a function has a qualified name, a dataclass says its fields."""
-    return getattr(policy, "__qualname__", None) or repr(policy)
+    """The policy's name and settings, the same in every process."""
+    name = policy.__qualname__ if inspect.isfunction(policy) else repr(policy)
+    return type(policy).__qualname__ if " at 0x" in name else name
 
 
 def _run(

@@ -48,10 +48,10 @@ def _crc(body: dict) -> int:
     return zlib.crc32(json.dumps(body, separators=(",", ":")).encode())
 
 
-def read_index(path: Path) -> tuple[list[Entry], int]:
-    """The committed entries and the bytes they take; a torn last line after them is not among them.
+def read_index(path: Path) -> list[Entry]:
+    """The committed entries. A line counts once its newline is on disk: a torn last line does not.
 
-    A line counts once its newline is on disk. A whole line that cannot be read is a `StoreError`.
+    A whole line that cannot be read is a `StoreError`.
     """
     try:
         content = path.read_bytes()
@@ -60,9 +60,8 @@ def read_index(path: Path) -> tuple[list[Entry], int]:
             f"{path} cannot be read ({error.strerror}). Without it the store's episodes cannot be found: "
             "restore it from a copy, or collect again."
         ) from error
-    committed = content.rfind(b"\n") + 1
     entries: list[Entry] = []
-    for number, line in enumerate(content[:committed].splitlines(), start=1):
+    for number, line in enumerate(content.split(b"\n")[:-1], start=1):
         try:
             entries.append(Entry.parse(line))
         except (ValueError, TypeError) as error:
@@ -70,4 +69,4 @@ def read_index(path: Path) -> tuple[list[Entry], int]:
                 f"{path} is damaged at line {number} ({error}). Restore the file from a copy; or delete "
                 f"that line and those after it, which keeps the first {number - 1} episodes."
             ) from error
-    return entries, committed
+    return entries

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
+import torch
 
 from telos.types import ActionSpace
 
@@ -86,9 +87,4 @@ def _unit(vectors: np.ndarray) -> np.ndarray:
 
 
 def _project(space: ActionSpace, actions: np.ndarray) -> np.ndarray:
-    """Inside the box and the norm ball, as `ActionSpace.project`; float32 that does not round past either."""
-    actions = np.clip(actions, space.low, space.high)
-    if space.max_norm is not None:
-        norm = np.linalg.norm(actions, axis=-1, keepdims=True)
-        actions = actions * np.minimum(1, space.max_norm * (1 - 1e-6) / np.maximum(norm, 1e-12))
-    return actions.astype(np.float32)
+    return space.project(torch.from_numpy(actions)).float().numpy()

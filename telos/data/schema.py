@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -64,15 +65,19 @@ class Schema:
             "format": FORMAT,
             "version": VERSION,
             "world": self.world,
-            "frame_shape": list(self.frame_shape),
+            "frame_shape": [int(number) for number in self.frame_shape],
             "frame_rate": self.frame_rate,
-            "action": {"low": list(space.low), "high": list(space.high), "max_norm": space.max_norm},
+            "action": {
+                "low": [float(bound) for bound in space.low],
+                "high": [float(bound) for bound in space.high],
+                "max_norm": None if space.max_norm is None else float(space.max_norm),
+            },
             "readings": {
                 name: {
                     "size": reading.size,
                     "unit": reading.unit,
-                    "low": None if reading.low is None else list(reading.low),
-                    "high": None if reading.high is None else list(reading.high),
+                    "low": _bounds_to_json(reading.low),
+                    "high": _bounds_to_json(reading.high),
                 }
                 for name, reading in self.readings.items()
             },
@@ -99,8 +104,8 @@ class Schema:
                     key: Reading(
                         size=reading["size"],
                         unit=reading["unit"],
-                        low=None if reading["low"] is None else tuple(reading["low"]),
-                        high=None if reading["high"] is None else tuple(reading["high"]),
+                        low=_bounds_from_json(reading["low"], -math.inf),
+                        high=_bounds_from_json(reading["high"], math.inf),
                     )
                     for key, reading in value["readings"].items()
                 },
@@ -108,7 +113,7 @@ class Schema:
                 frame_rate=value["frame_rate"],
                 source=value["source"],
             )
-        except (KeyError, TypeError, ValueError) as error:
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise StoreError(
                 f"{name} is damaged ({error!r}). Restore it from a copy, or collect again."
             ) from error
@@ -134,6 +139,8 @@ class Episode:
 
     def check(self, schema: Schema, what: str) -> None:
         """Raise `StoreError`, naming `what`, where the episode does not fit `schema` or is not finite."""
+        if not -(2**63) <= self.layout < 2**63:
+            raise StoreError(f"{what}: layout must fit into 64 bits; got {self.layout}.")
         rows = len(self.frames)
         _check(f"{what}: frames", self.frames, np.dtype("u1"), (max(rows, 1), *schema.frame_shape))
         shape = (rows - 1, schema.action_space.dimension)
@@ -158,6 +165,17 @@ class Episode:
                 for name, values in self.readings.items()
             },
         }
+
+
+def _bounds_to_json(bounds: tuple[float, ...] | None) -> list[float | None] | None:
+    """JSON has no infinity: an open end becomes null."""
+    if bounds is None:
+        return None
+    return [float(bound) if math.isfinite(bound) else None for bound in bounds]
+
+
+def _bounds_from_json(bounds: list[float | None] | None, open_end: float) -> tuple[float, ...] | None:
+    return None if bounds is None else tuple(open_end if bound is None else bound for bound in bounds)
 
 
 def _check(what: str, values: np.ndarray, dtype: np.dtype, shape: tuple[int, ...]) -> None:

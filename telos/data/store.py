@@ -54,29 +54,29 @@ class EpisodeStore:
         self._entries: list[Entry] = []
         self._shard_rows: list[int] = []
         self._checked = np.zeros(0, bool)
-        entries, self._index_bytes = read_index(self.path / INDEX)
-        self._commit(entries)
+        self._index_bytes = 0
+        self._commit(read_index(self.path / INDEX))
         self._check_files()
 
     @staticmethod
     def create(path: str | Path, schema: Schema) -> EpisodeStore:
         """Make a new store in the folder `path`, which must be empty or absent, open for appending."""
         path = Path(path)
-        try:
-            path.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise StoreError(f"{path} cannot be made a folder: {error.strerror}.") from error
         if (path / SCHEMA).exists():
             raise StoreError(
                 f"{path} already holds an episode store. EpisodeStore.open(path, append=True) adds to it."
             )
-        strangers = [file.name for file in path.iterdir() if not _left_by_create(file)]
-        if strangers:
-            raise StoreError(
-                f"{path} is not empty (it holds {strangers[0]}); a new store needs a new folder."
-            )
-        (path / INDEX).touch()
-        write_json(path / SCHEMA, schema.to_json())
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            strangers = [file.name for file in path.iterdir() if not _left_by_create(file)]
+            if strangers:
+                raise StoreError(
+                    f"{path} is not empty (it holds {strangers[0]}); a new store needs an empty folder."
+                )
+            (path / INDEX).touch()
+            write_json(path / SCHEMA, schema.to_json())
+        except OSError as error:
+            raise StoreError(f"{path}: a store cannot be made here ({error.strerror}).") from error
         return EpisodeStore(path, append=True)
 
     @staticmethod
@@ -155,17 +155,13 @@ class EpisodeStore:
         for number, episode in enumerate(episodes):
             episode.check(self.schema, f"{self.path}: episode {len(self) + number}")
         try:
-            added = self._write(episodes)
-        except BaseException as error:
+            self._commit(self._write(episodes))
+        except OSError as error:
             self._truncate()
-            if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-                needed = sum(len(episode.frames) for episode in episodes) * self.schema.frame_bytes
-                raise StoreError(
-                    f"{self.path}: the disk is full. The {len(self)} episodes committed before are intact; "
-                    f"free at least {needed / 2**20:.0f} MiB and continue."
-                ) from error
+            raise StoreError(self._says_why(error, episodes)) from error
+        except BaseException:
+            self._truncate()
             raise
-        self._commit(added)
 
     def frames_at(
         self, episodes: Sequence[int] | np.ndarray, steps: Sequence[int] | np.ndarray
@@ -245,6 +241,7 @@ class EpisodeStore:
     def _commit(self, added: list[Entry]) -> None:
         """Take in entries that follow on the ones so far, and forget what was mapped."""
         for entry in added:
+            self._index_bytes += len(entry.line())
             if entry.shard == len(self._shard_rows):
                 self._shard_rows.append(0)
             if entry.shard != len(self._shard_rows) - 1 or entry.offset != self._shard_rows[-1]:
@@ -315,14 +312,19 @@ class EpisodeStore:
             rows += count
         self._write_shard(shard, pending)
         sync(self.path)
-        lines = b"".join(entry.line() for entry in added)
-        append_bytes(self.path / INDEX, [lines])
-        self._index_bytes += len(lines)
+        append_bytes(self.path / INDEX, [b"".join(entry.line() for entry in added)])
         return added
 
     def _write_shard(self, shard: int, pending: list[dict[str, np.ndarray]]) -> None:
         for name in self._fields:
             append_bytes(self._file(shard, name), [data[name].data.cast("B") for data in pending])
+
+    def _says_why(self, error: OSError, episodes: list[Episode]) -> str:
+        kept = f"The {len(self)} episodes committed before are intact"
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            return f"{self.path} cannot be written: {error.strerror}. {kept}."
+        needed = sum(len(episode.frames) for episode in episodes) * self.schema.frame_bytes / 2**20
+        return f"{self.path}: the disk is full. {kept}; free at least {needed:.0f} MiB and continue."
 
     def _sizes(self) -> dict[str, int]:
         """Committed bytes of every file that appending touches, by file name."""
@@ -355,11 +357,13 @@ class EpisodeStore:
 
 def _read_schema(path: Path) -> Schema:
     file = path / SCHEMA
+    if not file.is_file():
+        what = f"is not an episode store: it has no {SCHEMA}" if path.exists() else "does not exist"
+        raise StoreError(f"{path} {what}. `telos collect` or `telos data import` makes a store.")
     try:
         content = file.read_bytes()
     except OSError as error:
-        what = "does not exist" if not path.exists() else f"is not an episode store: {SCHEMA} is missing"
-        raise StoreError(f"{path} {what}. `telos collect` or `telos data import` makes a store.") from error
+        raise StoreError(f"{file} cannot be read ({error.strerror}).") from error
     try:
         value = json.loads(content)
     except ValueError as error:

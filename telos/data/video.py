@@ -1,0 +1,273 @@
+"""Bring your own: a folder of videos and a table of actions become an episode store.
+
+The table (csv, or parquet with pyarrow; or a folder of such files) has one row per frame:
+
+    video,step,action_x,action_y,gripper_x,gripper_y
+    pick_01.mp4,0,0.10,0.00,12.5,40.0
+    pick_01.mp4,1,0.10,0.05,13.4,40.1
+    ...
+
+* `video` (or `episode`, `episode_index`): the video's file name, with or without its ending or the folders
+  it is in; or a number, for videos whose names hold one number each (`episode_000012.mp4` is 12).
+* `step` (or `frame`, `frame_index`): the number of the frame, from 0, each once, in any order.
+* action columns: what was done between this frame and the next, in numbers of your choice. The last
+  row's are not used and may be empty. By default every column whose name begins with `action`.
+* reading columns: true quantities at this frame, for readouts and guardrails, chosen by name.
+* `layout` (optional): an integer that identifies the scene; no scene is in both parts of a split.
+
+Without readings the last row of each video may be missing. A column may hold lists (parquet).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from telos.data.resume import begin_or_continue
+from telos.data.schema import Episode, Schema
+from telos.data.store import EpisodeStore
+from telos.data.table import Table, VideoImportError
+from telos.errors import UnknownName
+from telos.progress import Progress, silent
+from telos.types import ActionSpace, Reading
+
+VIDEOS = (".mp4", ".mkv", ".mov", ".avi", ".webm", ".m4v")
+
+
+@dataclass(frozen=True)
+class Imported:
+    """What an import made. `unused` are videos in the folder that the table does not name."""
+
+    store: EpisodeStore
+    episodes: int
+    frames: int
+    action_columns: tuple[str, ...]
+    unused: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Recording:
+    file: Path
+    actions: np.ndarray  # float32 [rows, A]
+    readings: Mapping[str, np.ndarray]  # float32 [rows, k]
+    layout: int
+
+
+def import_videos(
+    videos: str | Path,
+    table: str | Path,
+    out: str | Path,
+    *,
+    actions: Sequence[str] | None = None,
+    readings: Mapping[str, Sequence[str]] | None = None,
+    action_space: ActionSpace | None = None,
+    size: int | tuple[int, int] = 64,
+    progress: Progress = silent,
+) -> Imported:
+    """Make the store `out` of the folder `videos` and the `table` that this module's docstring describes.
+
+    `actions` are the table's action columns, `readings` the columns of each named reading. Frames are
+    cropped about their centre to the shape of `size` (pixels, or height and width) and averaged down to
+    it. `action_space` are the bounds (by default the smallest and largest action in the table). A killed
+    import continues when it is run again. `VideoImportError` names the video, row or column that does not fit.
+    Needs PyAV: `pip install 'telos[video]'`.
+    """
+    height, width = (size, size) if isinstance(size, int) else size
+    if height < 1 or width < 1:
+        raise ValueError(f"size must be positive; got {size}.")
+    columns = Table(table)
+    chosen = {name: tuple(of) for name, of in (readings or {}).items()}
+    action_columns = _action_columns(columns, actions)
+    files = _videos(Path(videos))
+    recordings = _match(columns, files, action_columns, chosen)
+    space = _space(action_space, recordings)
+    schema = Schema(
+        frame_shape=(height, width, 3),
+        action_space=space,
+        readings={name: Reading(values.shape[1]) for name, values in recordings[0].readings.items()},
+        frame_rate=_frame_rate(recordings[0].file),
+        source={
+            "made_by": "import",
+            "videos": Path(videos).name,
+            "table": Path(table).name,
+            "actions": list(action_columns),
+            "columns": {name: list(of) for name, of in chosen.items()},
+        },
+    )
+    with begin_or_continue(out, schema) as store:
+        progress("import", len(store), len(recordings))
+        for recording in recordings[len(store) :]:
+            store.append([_episode(recording, (height, width), has_readings=bool(chosen))])
+            progress("import", len(store), len(recordings))
+    used = {recording.file for recording in recordings}
+    unused = tuple(name for name, file in files.items() if file not in used)
+    return Imported(store, len(store), store.num_frames, action_columns, unused)
+
+
+def _action_columns(table: Table, actions: Sequence[str] | None) -> tuple[str, ...]:
+    if actions is not None:
+        for name in actions:
+            table.find("actions", [name])
+        chosen = tuple(actions)
+    else:
+        chosen = tuple(name for name in table.names if name.lower().startswith("action"))
+    if not chosen:
+        raise VideoImportError(
+            f"{table.path} has no column whose name begins with 'action'; say which ones hold the actions. "
+            f"It has: {', '.join(table.names)}."
+        )
+    return chosen
+
+
+def _videos(folder: Path) -> dict[str, Path]:
+    """Videos in the folder, and the folders in it, by their path relative to it."""
+    if not folder.is_dir():
+        raise VideoImportError(f"{folder} is not a folder of videos.")
+    found = sorted(file for file in folder.rglob("*") if file.suffix.lower() in VIDEOS)
+    if not found:
+        raise VideoImportError(f"{folder} holds no videos: no file ends in {', '.join(VIDEOS)}.")
+    return {file.relative_to(folder).as_posix(): file for file in found}
+
+
+def _match(
+    table: Table, files: dict[str, Path], actions: tuple[str, ...], readings: dict[str, tuple[str, ...]]
+) -> list[_Recording]:
+    """The table's rows by video, each in the order of its steps; checked before any video is decoded."""
+    if not len(table):
+        raise VideoImportError(f"{table.path} has no rows.")
+    keys = [
+        str(value) for value in table.values(table.find("the video", ["video", "episode", "episode_index"]))
+    ]
+    steps = table.numbers([table.find("the frame's number", ["step", "frame", "frame_index"])])[:, 0]
+    action = table.numbers(actions).astype(np.float32)
+    values = {name: table.numbers(columns).astype(np.float32) for name, columns in readings.items()}
+    layouts = table.numbers(["layout"])[:, 0] if "layout" in table.names else np.full(len(table), -1.0)
+    rows_of: dict[str, list[int]] = {}
+    for row, key in enumerate(keys):
+        rows_of.setdefault(key, []).append(row)
+    names = _names(files)
+    recordings = []
+    for key in sorted(rows_of, key=_natural):
+        if key not in names:
+            raise UnknownName("video", key, files)
+        rows = np.array(rows_of[key])
+        rows = rows[np.argsort(steps[rows], kind="stable")]
+        what = f"{table.path}, video {key}"
+        wrong = np.flatnonzero(steps[rows] != np.arange(len(rows)))
+        if len(wrong):
+            raise VideoImportError(
+                f"{what}: steps must be 0 to {len(rows) - 1}, each once; "
+                f"got {steps[rows[wrong[0]]]:g} where {wrong[0]} belongs."
+            )
+        _finite(f"{what}: action", action[rows[:-1]])
+        for name, of in values.items():
+            _finite(f"{what}: reading '{name}'", of[rows])
+        if not float(layouts[rows[0]]).is_integer() or len(np.unique(layouts[rows])) > 1:
+            raise VideoImportError(
+                f"{what}: layout must be one integer; got {np.unique(layouts[rows]).tolist()}."
+            )
+        recordings.append(
+            _Recording(
+                names[key],
+                action[rows],
+                {name: of[rows] for name, of in values.items()},
+                int(layouts[rows[0]]),
+            )
+        )
+    return recordings
+
+
+def _names(files: dict[str, Path]) -> dict[str, Path]:
+    """Every way a table may name each video; a short way that fits two videos is left out."""
+    ways: dict[str, set[Path]] = {}
+    for relative, file in files.items():
+        numbers = re.findall(r"\d+", file.stem)
+        short = {relative, relative.removesuffix(file.suffix), file.name, file.stem}
+        for way in short | ({str(int(numbers[0]))} if len(numbers) == 1 else set()):
+            ways.setdefault(way, set()).add(file)
+    unique = {way: next(iter(found)) for way, found in ways.items() if len(found) == 1}
+    return {**unique, **files}
+
+
+def _natural(key: str) -> list[tuple[int, int, str]]:
+    """Sorts episode 2 before episode 10."""
+    parts = re.findall(r"\d+|\D+", key)
+    return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts]
+
+
+def _finite(what: str, values: np.ndarray) -> None:
+    if not np.isfinite(values).all():
+        step = int(np.argwhere(~np.isfinite(values))[0][0])
+        raise VideoImportError(f"{what} must be finite numbers; got {values[step].tolist()} at step {step}.")
+
+
+def _space(space: ActionSpace | None, recordings: Sequence[_Recording]) -> ActionSpace:
+    used = np.concatenate([recording.actions[:-1] for recording in recordings])
+    if not len(used):
+        raise VideoImportError("Each video has one row only: there are no actions to learn from.")
+    if space is None:
+        return ActionSpace(tuple(used.min(axis=0).tolist()), tuple(used.max(axis=0).tolist()))
+    if space.dimension != used.shape[1]:
+        raise ValueError(
+            f"action_space must have one dimension per action column, {used.shape[1]}; got {space.dimension}."
+        )
+    return space
+
+
+def _episode(recording: _Recording, size: tuple[int, int], *, has_readings: bool) -> Episode:
+    frames = np.stack(list(_decode(recording.file, size)) or [np.zeros((*size, 3), np.uint8)][:0])
+    rows = len(recording.actions)
+    if rows != len(frames) and (has_readings or rows != len(frames) - 1):
+        raise VideoImportError(
+            f"{recording.file} has {len(frames)} frames; the table has {rows} rows for it. "
+            "It must have one row per frame."
+        )
+    return Episode(
+        frames=frames,
+        actions=recording.actions[: len(frames) - 1],
+        readings=recording.readings,
+        layout=recording.layout,
+    )
+
+
+def _frame_rate(file: Path) -> float | None:
+    """Frames per second, as the file says."""
+    av = _av()
+    try:
+        with av.open(file) as container:
+            rate = container.streams.video[0].average_rate
+    except (av.FFmpegError, IndexError) as error:
+        raise VideoImportError(f"{file} cannot be read as a video: {error}.") from error
+    return None if rate is None else float(rate)
+
+
+def _decode(file: Path, size: tuple[int, int]) -> Iterator[np.ndarray]:
+    av = _av()
+    try:
+        with av.open(file) as container:
+            for frame in container.decode(video=0):
+                yield fit(frame.to_ndarray(format="rgb24"), size)
+    except (av.FFmpegError, IndexError) as error:
+        raise VideoImportError(f"{file} cannot be read as a video: {error}.") from error
+
+
+def _av():
+    try:
+        import av
+    except ImportError as error:
+        raise VideoImportError("Reading videos needs PyAV: pip install 'telos[video]'.") from error
+    return av
+
+
+def fit(frame: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Crop a frame `[H, W, 3]` uint8 about its centre to the shape of `size`, and average it down to it."""
+    height, width = size
+    scale = min(frame.shape[0] / height, frame.shape[1] / width)
+    top, left = (frame.shape[0] - height * scale) / 2, (frame.shape[1] - width * scale) / 2
+    box = (left, top, left + width * scale, top + height * scale)
+    return np.asarray(Image.fromarray(frame).resize((width, height), Image.Resampling.BOX, box=box))
