@@ -1,0 +1,148 @@
+"""Regions of a reading's space, with exact signed distances."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+Values = Tensor | Sequence[float] | Sequence[Sequence[float]]
+
+
+class Region(Protocol):
+    """A set of readings `[k]`: one that all problems share, or one per problem."""
+
+    @property
+    def size(self) -> int:
+        """k, the number of values of a reading."""
+        ...
+
+    def signed_distance(self, points: Tensor) -> Tensor:
+        """Euclidean distance to the border, negative inside: `[..., k]` to `[...]`, differentiable.
+
+        With one region per problem the first axis of `points` is B.
+        """
+        ...
+
+    def select(self, index: Tensor) -> Region:
+        """The region of some problems: `index` is an integer or boolean tensor over B."""
+        ...
+
+
+@dataclass(frozen=True, eq=False, init=False)
+class Box:
+    """All points between `low` and `high`, each `[k]` or, one box per problem, `[B, k]`.
+
+    A bound may be infinite: `Box((0, -inf), (10, inf))` is a strip.
+    """
+
+    low: Tensor
+    high: Tensor
+
+    def __init__(self, low: Values, high: Values) -> None:
+        lower, upper = _floats("low", low, (1, 2)), _floats("high", high, (1, 2))
+        if lower.shape != upper.shape:
+            raise ValueError(
+                "low and high must have the same shape, [k] or [B, k]; got "
+                f"{list(lower.shape)} and {list(upper.shape)}."
+            )
+        if not (lower <= upper).all():
+            raise ValueError(f"low must not exceed high; got low={lower.tolist()}, high={upper.tolist()}.")
+        if not (lower.isfinite() | upper.isfinite()).any(dim=-1).all():
+            raise ValueError("low and high must have a finite bound; got a box that holds every point.")
+        object.__setattr__(self, "low", lower)
+        object.__setattr__(self, "high", upper)
+
+    @property
+    def size(self) -> int:
+        """k, the number of values of a reading."""
+        return self.low.shape[-1]
+
+    def signed_distance(self, points: Tensor) -> Tensor:
+        """Euclidean distance to the border, negative inside: `[..., k]` to `[...]`."""
+        low, high = (_beside(bound, points, trailing=1) for bound in (self.low, self.high))
+        excess = torch.maximum(low - points, points - high)
+        outside = torch.linalg.vector_norm(excess.clamp_min(0), dim=-1)
+        return outside + excess.amax(dim=-1).clamp_max(0)
+
+    def select(self, index: Tensor) -> Box:
+        """The box of some problems; a shared one is the same for all."""
+        return self if self.low.ndim == 1 else Box(self.low[index], self.high[index])
+
+    def __str__(self) -> str:
+        return f"box {self.low.tolist()} to {self.high.tolist()}"
+
+
+@dataclass(frozen=True, eq=False, init=False)
+class Disc:
+    """All points within `radius` of `center`: `[k]` and one number or, per problem, `[B, k]` and `[B]`."""
+
+    center: Tensor
+    radius: Tensor
+
+    def __init__(self, center: Values, radius: float | Tensor | Sequence[float]) -> None:
+        middle = _floats("center", center, (1, 2))
+        reach = _floats("radius", radius, (0, 1)).to(middle.dtype)
+        if not middle.isfinite().all():
+            raise ValueError(f"center must be finite; got {middle.tolist()}.")
+        if not (reach.isfinite() & (reach >= 0)).all():
+            raise ValueError(f"radius must be finite and at least 0; got {reach.tolist()}.")
+        if middle.ndim == 2 or reach.ndim == 1:
+            middle, reach = _per_problem(middle, reach)
+        object.__setattr__(self, "center", middle)
+        object.__setattr__(self, "radius", reach)
+
+    @property
+    def size(self) -> int:
+        """k, the number of values of a reading."""
+        return self.center.shape[-1]
+
+    def signed_distance(self, points: Tensor) -> Tensor:
+        """Euclidean distance to the border, negative inside: `[..., k]` to `[...]`."""
+        center = _beside(self.center, points, trailing=1)
+        distance = torch.linalg.vector_norm(points - center, dim=-1)
+        return distance - _beside(self.radius, points, trailing=0)
+
+    def select(self, index: Tensor) -> Disc:
+        """The disc of some problems; a shared one is the same for all."""
+        return self if self.center.ndim == 1 else Disc(self.center[index], self.radius[index])
+
+    def __str__(self) -> str:
+        return f"disc around {self.center.tolist()} with radius {self.radius.tolist()}"
+
+
+def _floats(name: str, values: float | Values, ranks: tuple[int, int]) -> Tensor:
+    """A copy of `values` that nobody else holds, as floating point numbers without NaN."""
+    tensor = torch.as_tensor(values).detach().clone()
+    tensor = tensor if tensor.is_floating_point() else tensor.float()
+    if tensor.ndim not in ranks or 0 in tensor.shape:
+        raise ValueError(f"{name} must have {ranks[0]} or {ranks[1]} axes; got shape {list(tensor.shape)}.")
+    if tensor.isnan().any():
+        raise ValueError(f"{name} must not hold NaN; got {tensor.tolist()}.")
+    return tensor
+
+
+def _per_problem(center: Tensor, radius: Tensor) -> tuple[Tensor, Tensor]:
+    batch = radius.shape[0] if radius.ndim else center.shape[0]
+    center = center.expand(batch, -1) if center.ndim == 1 else center
+    radius = radius.expand(batch) if radius.ndim == 0 else radius
+    if center.shape[0] != radius.shape[0]:
+        raise ValueError(f"center and radius must agree on B; got {center.shape[0]} and {radius.shape[0]}.")
+    return center, radius
+
+
+def _beside(value: Tensor, points: Tensor, *, trailing: int) -> Tensor:
+    """Bring `value`, `[k]` or `[B, k]` (`trailing` 0: `[]` or `[B]`), beside `points` `[..., k]`."""
+    value = value.to(points)
+    if value.ndim == trailing:
+        return value
+    if points.ndim < 2 or points.shape[0] != value.shape[0]:
+        raise ValueError(
+            f"points must have one row per problem in front, [{value.shape[0]}, ..., k], because the region "
+            f"is given per problem; got {list(points.shape)}. Use select(index) for some of the problems."
+        )
+    ones = (1,) * (points.ndim - 2)
+    return value.reshape(value.shape[0], *ones, *value.shape[1:])
