@@ -21,9 +21,7 @@ def border_of_box(low, high, count=400):
 
 
 @settings(max_examples=60, deadline=None)
-@given(
-    st.tuples(coordinate, coordinate), st.tuples(coordinate, coordinate), st.tuples(coordinate, coordinate)
-)
+@given(points_in_the_plane, points_in_the_plane, points_in_the_plane)
 def test_box_distance_is_that_to_the_nearest_border_point(one, other, point):
     corners = torch.tensor([one, other], dtype=torch.float64)
     low, high, at = corners.amin(0), corners.amax(0), torch.tensor(point, dtype=torch.float64)
