@@ -85,7 +85,7 @@ class Disc:
 
     def __init__(self, center: Values, radius: float | Tensor | Sequence[float]) -> None:
         middle = _floats("center", center, (1, 2))
-        reach = _floats("radius", radius, (0, 1)).to(middle.dtype)
+        reach = _floats("radius", radius, (0, 1))
         if not middle.isfinite().all():
             raise ValueError(f"center must be finite; got {middle.tolist()}.")
         if not (reach.isfinite() & (reach >= 0)).all():
@@ -116,8 +116,8 @@ class Disc:
 
 def _floats(name: str, values: float | Values, ranks: tuple[int, int]) -> Tensor:
     """A copy of `values` that nobody else holds, as floating point numbers without NaN."""
-    tensor = torch.as_tensor(values).detach().clone()
-    tensor = tensor if tensor.is_floating_point() else tensor.float()
+    tensor = torch.as_tensor(values, dtype=None if isinstance(values, Tensor) else torch.float64)
+    tensor = tensor.detach().clone() if tensor.is_floating_point() else tensor.double()
     if tensor.ndim not in ranks or 0 in tensor.shape:
         raise ValueError(f"{name} must have {ranks[0]} or {ranks[1]} axes; got shape {list(tensor.shape)}.")
     if tensor.isnan().any():

@@ -43,7 +43,7 @@ def test_disc_distance_is_that_to_the_nearest_border_point(center, radius, point
     assert distance.abs().item() == pytest.approx(
         torch.linalg.vector_norm(border - at, dim=-1).min().item(), abs=0.01
     )
-    assert (distance < 0) == (math.dist(center, point) < radius)
+    assert distance.item() == pytest.approx(math.dist(center, point) - radius, abs=1e-9)
 
 
 @pytest.mark.parametrize("region", [Box((-1.0, -1), (1, 2)), Disc((0.0, 0), 1.5)])
