@@ -1,6 +1,16 @@
-"""Worlds: what the agent lives in. `make` gives `num` copies of a registered one, stepped together."""
+"""Worlds: what the agent lives in. `make` gives copies of one, stepped together.
 
+Built in: `telos/TwoRooms-v0` and `telos/FourRooms-v0` (also Gymnasium environments, once this package is
+imported), and `Reacher-v5` from pixels. Any other Gymnasium environment that renders and has a Box action
+space works through `GymWorld`; a `GymAdapter` says what Gymnasium cannot.
+"""
+
+from telos.worlds.adapter import GymAdapter, GymGoal, random_action
+from telos.worlds.gym_world import GymWorld
 from telos.worlds.registry import make, names, register
 from telos.worlds.rooms import Rooms
+from telos.worlds.rooms_gym import register_rooms
 
-__all__ = ["Rooms", "make", "names", "register"]
+register_rooms()
+
+__all__ = ["GymAdapter", "GymGoal", "GymWorld", "Rooms", "make", "names", "random_action", "register"]

@@ -216,10 +216,7 @@ class Rooms:
             self._plain[layout] = background(self._family.floor(layout))
         return self._plain[layout]
 
-    def _draw(
-        self, seed: int, held: bool, task: bool
-    ) -> tuple[int, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """Layout, start, goal, hazard centres and radii of one episode."""
+    def _draw(self, seed: int, held: bool, task: bool) -> _Episode:
         rng = np.random.default_rng(seed)
         layout = self._family.draw(rng)
         while plans.heldout(layout) != held:
