@@ -117,11 +117,13 @@ def _actions(
     actions = np.asarray(policy(world.action_space, length, np.random.default_rng(source)))
     shape = (length, world.action_space.dimension)
     if actions.shape != shape:
-        raise WorldError(f"{policy}: actions must have shape {list(shape)}; got {list(actions.shape)}.")
+        raise WorldError(
+            f"{_describe(policy)}: actions must have shape {list(shape)}; got {list(actions.shape)}."
+        )
     if not np.isfinite(actions).all():
         step = int(np.argwhere(~np.isfinite(actions))[0][0])
         raise WorldError(
-            f"{policy}: actions must be finite; got {actions[step].tolist()} "
+            f"{_describe(policy)}: actions must be finite; got {actions[step].tolist()} "
             f"at step {step} of episode {number}."
         )
     return actions.astype(np.float32)

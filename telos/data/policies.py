@@ -59,27 +59,26 @@ class Persistent:
 
     def __call__(self, space: ActionSpace, length: int, generator: np.random.Generator) -> np.ndarray:
         """Actions float32 `[length, A]`."""
-        dimension = space.dimension
         most = length // self.hold[0] + 1
         times = np.exp(generator.uniform(np.log(self.hold[0]), np.log(self.hold[1] + 1), most)).astype(int)
-        segment = np.repeat(np.arange(most), times)[:length]
-        kind = generator.random(most)
         magnitude = generator.uniform(0.1, 1.0, most)
+        kind = generator.random(most)
         magnitude = np.where(kind < self.pause, magnitude / 10, magnitude)
         magnitude = np.where(kind > 1 - self.full, 1.0, magnitude)
-        direction = _unit(generator.standard_normal((most, dimension)))[segment]
-        noise = self.drift * generator.standard_normal((length, dimension))
-        start = np.flatnonzero(np.diff(segment, prepend=-1))
-        wander = np.cumsum(noise, axis=0)
-        wander -= np.repeat(wander[start], np.diff(start, append=length), axis=0)
-        direction = _unit(direction + wander)
+        holds = int(np.searchsorted(np.cumsum(times), length)) + 1
+        walk = [_unit(generator.standard_normal((holds, space.dimension)))]
+        for _ in range(1, int(times[:holds].max())):
+            walk.append(_unit(walk[-1] + self.drift * generator.standard_normal((holds, space.dimension))))
+        held = np.arange(len(walk))[None] < times[:holds, None]
+        direction = np.stack(walk, axis=1)[held][:length]
+        magnitude = np.repeat(magnitude[:holds], times[:holds])[:length, None]
         centre = (np.array(space.high) + np.array(space.low)) / 2
         half = (np.array(space.high) - np.array(space.low)) / 2
         if space.max_norm is None:
             direction = direction / np.abs(direction).max(axis=1, keepdims=True) * half
         else:
             direction = direction * space.max_norm
-        return _project(space, centre + magnitude[segment][:, None] * direction)
+        return _project(space, centre + magnitude * direction)
 
 
 def _unit(vectors: np.ndarray) -> np.ndarray:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 from telos.data.schema import Schema
 from telos.data.store import SCHEMA, EpisodeStore
@@ -18,8 +20,7 @@ def begin_or_continue(path: str | Path, schema: Schema) -> EpisodeStore:
     if not (path / SCHEMA).exists():
         return EpisodeStore.create(path, schema)
     store = EpisodeStore.open(path, append=True)
-    found, asked = store.schema.to_json(), schema.to_json()
-    found, asked = {**found, **found.pop("source")}, {**asked, **asked.pop("source")}
+    found, asked = _settings(store.schema), _settings(schema)
     for key in {**asked, **found}:
         if found.get(key) != asked.get(key):
             store.close()
@@ -28,3 +29,8 @@ def begin_or_continue(path: str | Path, schema: Schema) -> EpisodeStore:
                 "Use the same settings to continue it, or another folder."
             )
     return store
+
+
+def _settings(schema: Schema) -> dict[str, Any]:
+    value = json.loads(json.dumps(schema.to_json()))
+    return {**value.pop("source"), **value}

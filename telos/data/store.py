@@ -152,6 +152,8 @@ class EpisodeStore:
                 f"{self.path} is open for reading. EpisodeStore.open(path, append=True) adds to it."
             )
         episodes = list(episodes)
+        if not episodes:
+            return
         for number, episode in enumerate(episodes):
             episode.check(self.schema, f"{self.path}: episode {len(self) + number}")
         try:

@@ -20,6 +20,7 @@ Without readings the last row of each video may be missing. A column may hold li
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -32,7 +33,6 @@ from telos.data.resume import begin_or_continue
 from telos.data.schema import Episode, Schema
 from telos.data.store import EpisodeStore
 from telos.data.table import Table, VideoImportError
-from telos.errors import UnknownName
 from telos.progress import Progress, silent
 from telos.types import ActionSpace, Reading
 
@@ -74,8 +74,8 @@ def import_videos(
     `actions` are the table's action columns, `readings` the columns of each named reading. Frames are
     cropped about their centre to the shape of `size` (pixels, or height and width) and averaged down to
     it. `action_space` are the bounds (by default the smallest and largest action in the table). A killed
-    import continues when it is run again. `VideoImportError` names the video, row or column that does not fit.
-    Needs PyAV: `pip install 'telos[video]'`.
+    import continues when it is run again. `VideoImportError` names the video, row or column that does not
+    fit. Needs PyAV: `pip install 'telos[video]'`.
     """
     height, width = (size, size) if isinstance(size, int) else size
     if height < 1 or width < 1:
@@ -141,7 +141,7 @@ def _match(
     if not len(table):
         raise VideoImportError(f"{table.path} has no rows.")
     keys = [
-        str(value) for value in table.values(table.find("the video", ["video", "episode", "episode_index"]))
+        _key(value) for value in table.values(table.find("the video", ["video", "episode", "episode_index"]))
     ]
     steps = table.numbers([table.find("the frame's number", ["step", "frame", "frame_index"])])[:, 0]
     action = table.numbers(actions).astype(np.float32)
@@ -153,8 +153,7 @@ def _match(
     names = _names(files)
     recordings = []
     for key in sorted(rows_of, key=_natural):
-        if key not in names:
-            raise UnknownName("video", key, files)
+        file = _find(key, names)
         rows = np.array(rows_of[key])
         rows = rows[np.argsort(steps[rows], kind="stable")]
         what = f"{table.path}, video {key}"
@@ -173,7 +172,7 @@ def _match(
             )
         recordings.append(
             _Recording(
-                names[key],
+                file,
                 action[rows],
                 {name: of[rows] for name, of in values.items()},
                 int(layouts[rows[0]]),
@@ -194,6 +193,23 @@ def _names(files: dict[str, Path]) -> dict[str, Path]:
     return {**unique, **files}
 
 
+def _key(value: object) -> str:
+    """A cell that names a video, as text: 12.0 is 12."""
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+
+
+def _find(key: str, names: dict[str, Path]) -> Path:
+    for name in (key, str(int(key)) if key.isdecimal() else key):
+        if name in names:
+            return names[name]
+    near = difflib.get_close_matches(key, names, n=3)
+    hint = f" Did you mean {' or '.join(near)}?" if near else ""
+    raise VideoImportError(
+        f"The table names the video '{key}', which fits none, or more than one, of the "
+        f"{len(set(names.values()))} videos in the folder.{hint}"
+    )
+
+
 def _natural(key: str) -> list[tuple[int, int, str]]:
     """Sorts episode 2 before episode 10."""
     parts = re.findall(r"\d+|\D+", key)
@@ -207,9 +223,10 @@ def _finite(what: str, values: np.ndarray) -> None:
 
 
 def _space(space: ActionSpace | None, recordings: Sequence[_Recording]) -> ActionSpace:
-    used = np.concatenate([recording.actions[:-1] for recording in recordings])
+    used = np.concatenate([recording.actions for recording in recordings])
+    used = used[np.isfinite(used).all(axis=1)]
     if not len(used):
-        raise VideoImportError("Each video has one row only: there are no actions to learn from.")
+        raise VideoImportError("The table holds no actions: every action cell is empty.")
     if space is None:
         return ActionSpace(tuple(used.min(axis=0).tolist()), tuple(used.max(axis=0).tolist()))
     if space.dimension != used.shape[1]:
@@ -220,15 +237,15 @@ def _space(space: ActionSpace | None, recordings: Sequence[_Recording]) -> Actio
 
 
 def _episode(recording: _Recording, size: tuple[int, int], *, has_readings: bool) -> Episode:
-    frames = np.stack(list(_decode(recording.file, size)) or [np.zeros((*size, 3), np.uint8)][:0])
+    frames = list(_decode(recording.file, size))
     rows = len(recording.actions)
-    if rows != len(frames) and (has_readings or rows != len(frames) - 1):
+    if not frames or (rows != len(frames) and (has_readings or rows != len(frames) - 1)):
         raise VideoImportError(
             f"{recording.file} has {len(frames)} frames; the table has {rows} rows for it. "
             "It must have one row per frame."
         )
     return Episode(
-        frames=frames,
+        frames=np.stack(frames),
         actions=recording.actions[: len(frames) - 1],
         readings=recording.readings,
         layout=recording.layout,
@@ -241,7 +258,7 @@ def _frame_rate(file: Path) -> float | None:
     try:
         with av.open(file) as container:
             rate = container.streams.video[0].average_rate
-    except (av.FFmpegError, IndexError) as error:
+    except (av.error.FFmpegError, IndexError) as error:
         raise VideoImportError(f"{file} cannot be read as a video: {error}.") from error
     return None if rate is None else float(rate)
 
@@ -250,15 +267,17 @@ def _decode(file: Path, size: tuple[int, int]) -> Iterator[np.ndarray]:
     av = _av()
     try:
         with av.open(file) as container:
+            container.streams.video[0].thread_type = "AUTO"
             for frame in container.decode(video=0):
                 yield fit(frame.to_ndarray(format="rgb24"), size)
-    except (av.FFmpegError, IndexError) as error:
+    except (av.error.FFmpegError, IndexError) as error:
         raise VideoImportError(f"{file} cannot be read as a video: {error}.") from error
 
 
 def _av():
     try:
         import av
+        import av.error
     except ImportError as error:
         raise VideoImportError("Reading videos needs PyAV: pip install 'telos[video]'.") from error
     return av

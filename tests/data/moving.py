@@ -1,4 +1,4 @@
-"""A tiny world for the tests of data: a bright square that moves by the action, with reflection off."""
+"""A tiny world for the tests of data: a square that moves by the action; pixel (0, 0) counts the steps."""
 
 from __future__ import annotations
 
@@ -18,7 +18,6 @@ class MovingSquare:
         self.action_space = ActionSpace((-1.0, -1.0), (1.0, 1.0), max_norm=1.0)
         self.readings = {"agent_xy": Reading(2, "px"), "time": Reading(1, "steps")}
         self.episode_steps = 6
-        self.steps_run = 0
 
     def reset(self, seeds: Sequence[int], *, split: str = "train", task: bool = False) -> np.ndarray:
         self._layout = np.array([seed % 5 for seed in seeds], np.int64)
@@ -27,7 +26,6 @@ class MovingSquare:
         return self._render()
 
     def step(self, actions: np.ndarray) -> np.ndarray:
-        self.steps_run += 1
         self._position = np.clip(self._position + actions, 0, self.frame_shape[0] - 2)
         self._time += 1
         return self._render()
