@@ -49,7 +49,7 @@ def main() -> None:
     result: dict[str, float | int] = {"copies": 64}
     names = {"": "telos/TwoRooms-v0", "four_rooms_": "telos/FourRooms-v0"}
     for prefix, name in names.items():
-        rate = frames_per_cpu_second(make(name, 64), steps=2_000 if quick else 10_000)
+        rate = frames_per_cpu_second(make(name, 64), steps=500 if quick else 5_000)
         result[f"{prefix}frames_per_cpu_second"] = round(rate)
     if importlib.util.find_spec("mujoco") is not None:
         world = make("Reacher-v5", 16)

@@ -5,6 +5,13 @@ imported), and `Reacher-v5` from pixels. Any other Gymnasium environment that re
 space works through `GymWorld`; a `GymAdapter` says what Gymnasium cannot.
 """
 
+import os
+import sys
+
+if sys.platform == "linux":  # read when mujoco is imported: draw without a screen unless told otherwise
+    os.environ.setdefault("MUJOCO_GL", "egl")
+    os.environ.setdefault("LP_NUM_THREADS", "0")  # Mesa's threads cost more than they gain at 64 px
+
 from telos.worlds.adapter import GymAdapter, GymGoal, random_action
 from telos.worlds.gym_world import GymWorld
 from telos.worlds.registry import make, names, register

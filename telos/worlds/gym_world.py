@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Callable, Mapping, Sequence
 
 import gymnasium
@@ -54,7 +52,6 @@ class GymWorld:
         self.num = num
         self.frame_shape: tuple[int, int, int] = (size, size, 3)
         self._adapter = adapter or GymAdapter()
-        _prefer_headless()
         self._envs = [self._build(env) for _ in range(num)]
         self._space = self._envs[0].action_space
         self.action_space = _action_space(self.id, self._space, self._adapter)
@@ -206,13 +203,6 @@ class GymWorld:
             alone = {name: np.asarray(value)[None] for name, value in row.items()}
             each.append(check_readings(f"{self.id}: GymAdapter.read", alone, self.readings, 1))
         return {name: np.concatenate([row[name] for row in each]) for name in self.readings}
-
-
-def _prefer_headless() -> None:
-    """Let MuJoCo draw without a screen, unless the user has chosen how; it reads this when imported."""
-    if sys.platform == "linux" and "mujoco" not in sys.modules:
-        os.environ.setdefault("MUJOCO_GL", "egl")
-        os.environ.setdefault("LP_NUM_THREADS", "0")  # Mesa's threads cost more than they gain at 64 px
 
 
 def _rng(episode: int, use: int) -> np.random.Generator:

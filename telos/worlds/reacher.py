@@ -106,7 +106,7 @@ class ReacherAdapter(GymAdapter):
         self._camera.distance = _VIEW / np.tan(np.deg2rad(view.fovy / 2))
         try:
             return mujoco.Renderer(robot.model, _PIXELS, _PIXELS)
-        except (ImportError, AttributeError, RuntimeError) as error:
+        except (ImportError, AttributeError, RuntimeError, mujoco.FatalError) as error:
             raise WorldError(
                 f"MuJoCo could not open an OpenGL context: {error}. Install one (apt-get install -y libegl1 "
                 "libgl1), or set MUJOCO_GL to egl, osmesa or glfw, whichever this machine has."

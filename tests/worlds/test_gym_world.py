@@ -1,0 +1,116 @@
+import numpy as np
+import odd_worlds as odd
+import pytest
+
+from telos.errors import WorldError
+from telos.worlds import GymWorld, make
+
+
+def _step(world, x, y):
+    return world.step(np.tile(np.float32([x, y]), (world.num, 1)))
+
+
+def test_frames_are_area_averages():
+    world = GymWorld(odd.Slider, size=48)
+    frame = world.reset([3])[0]
+    env = odd.Slider()
+    env.reset(seed=6)
+    np.testing.assert_allclose(frame, env.render().reshape(48, 2, 48, 2, 3).mean(axis=(1, 3)), atol=0.51)
+
+
+def test_the_adapter_gives_readings_goals_and_when_they_are_reached():
+    world = GymWorld(odd.Slider, 2, adapter=odd.SliderAdapter())
+    assert world.episode_steps == 30
+    world.reset([1, 2], task=True)
+    np.testing.assert_array_equal(world.goal_readings()["place"], np.full((2, 2), 48.0))
+    for _ in range(8):
+        world.step(np.clip((48.0 - world.read()["place"]) / 10.0, -1.0, 1.0))
+    assert world.reached().all()
+    _step(world, -1.0, 0.0)
+    assert not world.reached().any()
+
+
+def test_without_an_adapter_a_goal_is_a_frame_that_a_random_policy_reached():
+    world = GymWorld(odd.Slider, 4)
+    frames = world.reset(range(4), task=True)
+    assert (world.goal_frames() != frames).any(axis=(1, 2, 3)).all()
+    np.testing.assert_array_equal(frames, world.reset(range(4)))
+    assert world.read() == {}
+
+
+def test_without_an_adapter_reached_compares_pixels():
+    world = GymWorld(odd.Slider, 1)
+    world.reset([0], task=True)
+    assert not world.reached()[0]
+    world._frames = world.goal_frames()
+    assert world.reached()[0]
+
+
+def test_a_copy_that_the_environment_ended_freezes():
+    world = GymWorld(odd.Slider, 2, adapter=odd.SliderAdapter())
+    world.reset([1, 2])
+    for _ in range(8):
+        last = _step(world, 1.0, 0.0)
+    assert world.ended().all()
+    np.testing.assert_array_equal(_step(world, -1.0, 0.5), last)
+    assert (world.read()["place"][:, 0] == 88.0).all()
+    world.reset([1, 2])
+    assert not world.ended().any()
+
+
+def test_out_of_bounds_actions_are_clipped():
+    world = GymWorld(odd.Slider, adapter=odd.SliderAdapter())
+    world.reset([1])
+    before = world.read()["place"]
+    _step(world, -0.0, 50.0)
+    np.testing.assert_allclose(world.read()["place"] - before, [[0.0, 10.0]], atol=1e-4)
+
+
+def test_an_adapter_can_bound_the_actions_of_an_unbounded_environment():
+    class Bounded(odd.GymAdapter):
+        action_bounds = ((-1.0, -1.0), (1.0, 1.0))
+
+    world = GymWorld(odd.Unbounded, adapter=Bounded())
+    assert world.action_space.high == (1.0, 1.0)
+    assert world.reset([0], task=True).shape == (1, 64, 64, 3)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("Discrete", "must have a Box action space"),
+        ("Unbounded", "Set GymAdapter.action_bounds"),
+        ("Blind", "got NoneType. Override GymAdapter.render"),
+        ("FloatFrames", r"got float64 \[96, 96, 3\]"),
+        ("GreyFrames", r"got uint8 \[96, 96\]"),
+        ("NoRenderMode", "must accept render_mode"),
+        ("NotANumber", "finite numbers .* for 'place'"),
+        ("OtherName", r"declared readings \(place\); got position"),
+        ("Homeless", "set its `env` attribute"),
+        ("Half", "must be a telos.types.World; Half lacks"),
+        ("NOT_CALLABLE", "must be a GymAdapter"),
+    ],
+)
+def test_a_bad_world_is_refused_when_made(name, message):
+    with pytest.raises(WorldError, match=message):
+        make(f"odd_worlds:{name}")
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("ChannelsFirst", r"uint8 frames \[2, 8, 8, 3\].*got uint8 \[2, 3, 8, 8\]"),
+        ("WrongCount", r"got uint8 \[3, 8, 8, 3\]"),
+        ("WrongType", "got float32"),
+        ("NotANumberStill", "2 of them not finite"),
+    ],
+)
+def test_a_world_that_breaks_its_contract_is_told_of_when_it_does(name, message):
+    world = make(f"odd_worlds:{name}", 2)
+
+    def use():
+        world.reset([0, 1])
+        world.read()
+
+    with pytest.raises(WorldError, match=message):
+        use()
