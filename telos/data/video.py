@@ -81,7 +81,10 @@ def import_videos(
     if height < 1 or width < 1:
         raise ValueError(f"size must be positive; got {size}.")
     columns = Table(table)
-    chosen = {name: tuple(of) for name, of in (readings or {}).items()}
+    chosen = {
+        name: tuple(columns.find(f"reading '{name}'", [column]) for column in of)
+        for name, of in (readings or {}).items()
+    }
     action_columns = _action_columns(columns, actions)
     files = _videos(Path(videos))
     recordings = _match(columns, files, action_columns, chosen)
@@ -100,6 +103,7 @@ def import_videos(
         },
     )
     with begin_or_continue(out, schema) as store:
+        _same_so_far(store, recordings)
         progress("import", len(store), len(recordings))
         for recording in recordings[len(store) :]:
             store.append([_episode(recording, (height, width), has_readings=bool(chosen))])
@@ -109,13 +113,21 @@ def import_videos(
     return Imported(store, len(store), store.num_frames, action_columns, unused)
 
 
+def _same_so_far(store: EpisodeStore, recordings: Sequence[_Recording]) -> None:
+    actions = store.table("actions")
+    for number, (first, rows) in enumerate(zip(store.first_rows, store.lengths, strict=True)):
+        before = actions[first : first + rows - 1]
+        if number >= len(recordings) or not np.array_equal(before, recordings[number].actions[: rows - 1]):
+            raise VideoImportError(
+                f"{store.path} was begun with another table or other videos: episode {number} is not what "
+                "they hold now. Choose another folder."
+            )
+
+
 def _action_columns(table: Table, actions: Sequence[str] | None) -> tuple[str, ...]:
     if actions is not None:
-        for name in actions:
-            table.find("actions", [name])
-        chosen = tuple(actions)
-    else:
-        chosen = tuple(name for name in table.names if name.lower().startswith("action"))
+        return tuple(table.find("actions", [name]) for name in actions)
+    chosen = tuple(name for name in table.names if name.lower().startswith("action"))
     if not chosen:
         raise VideoImportError(
             f"{table.path} has no column whose name begins with 'action'; say which ones hold the actions. "
@@ -140,23 +152,19 @@ def _match(
     """The table's rows by video, each in the order of its steps; checked before any video is decoded."""
     if not len(table):
         raise VideoImportError(f"{table.path} has no rows.")
-    keys = [
-        _key(value) for value in table.values(table.find("the video", ["video", "episode", "episode_index"]))
-    ]
+    names = _names(files)
+    rows_of: dict[Path, list[int]] = {}
+    for row, key in enumerate(table.values(table.find("the video", ["video", "episode", "episode_index"]))):
+        rows_of.setdefault(_find(key, names), []).append(row)
     steps = table.numbers([table.find("the frame's number", ["step", "frame", "frame_index"])])[:, 0]
     action = table.numbers(actions).astype(np.float32)
     values = {name: table.numbers(columns).astype(np.float32) for name, columns in readings.items()}
     layouts = table.numbers(["layout"])[:, 0] if "layout" in table.names else np.full(len(table), -1.0)
-    rows_of: dict[str, list[int]] = {}
-    for row, key in enumerate(keys):
-        rows_of.setdefault(key, []).append(row)
-    names = _names(files)
     recordings = []
-    for key in sorted(rows_of, key=_natural):
-        file = _find(key, names)
-        rows = np.array(rows_of[key])
+    for file in sorted(rows_of, key=_natural):
+        rows = np.array(rows_of[file])
         rows = rows[np.argsort(steps[rows], kind="stable")]
-        what = f"{table.path}, video {key}"
+        what = f"{table.path}, video {file.name}"
         wrong = np.flatnonzero(steps[rows] != np.arange(len(rows)))
         if len(wrong):
             raise VideoImportError(
@@ -166,18 +174,11 @@ def _match(
         _finite(f"{what}: action", action[rows[:-1]])
         for name, of in values.items():
             _finite(f"{what}: reading '{name}'", of[rows])
-        if not float(layouts[rows[0]]).is_integer() or len(np.unique(layouts[rows])) > 1:
-            raise VideoImportError(
-                f"{what}: layout must be one integer; got {np.unique(layouts[rows]).tolist()}."
-            )
-        recordings.append(
-            _Recording(
-                file,
-                action[rows],
-                {name: of[rows] for name, of in values.items()},
-                int(layouts[rows[0]]),
-            )
-        )
+        layout = np.unique(layouts[rows])
+        if len(layout) > 1 or not float(layout[0]).is_integer():
+            raise VideoImportError(f"{what}: layout must be one integer; got {layout.tolist()}.")
+        chosen = {name: of[rows] for name, of in values.items()}
+        recordings.append(_Recording(file, action[rows], chosen, int(layout[0])))
     return recordings
 
 
@@ -193,12 +194,9 @@ def _names(files: dict[str, Path]) -> dict[str, Path]:
     return {**unique, **files}
 
 
-def _key(value: object) -> str:
-    """A cell that names a video, as text: 12.0 is 12."""
-    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
-
-
-def _find(key: str, names: dict[str, Path]) -> Path:
+def _find(cell: object, names: dict[str, Path]) -> Path:
+    """The video that a cell of the table means."""
+    key = str(int(cell)) if isinstance(cell, float) and cell.is_integer() else str(cell)
     for name in (key, str(int(key)) if key.isdecimal() else key):
         if name in names:
             return names[name]
@@ -210,9 +208,9 @@ def _find(key: str, names: dict[str, Path]) -> Path:
     )
 
 
-def _natural(key: str) -> list[tuple[int, int, str]]:
+def _natural(file: Path) -> list[tuple[int, int, str]]:
     """Sorts episode 2 before episode 10."""
-    parts = re.findall(r"\d+|\D+", key)
+    parts = re.findall(r"\d+|\D+", file.as_posix())
     return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts]
 
 
