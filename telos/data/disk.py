@@ -28,6 +28,8 @@ class Lock:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             self._close()
+            if not isinstance(error, BlockingIOError):
+                raise StoreError(f"{path / LOCK} cannot be locked: {error.strerror}.") from error
             raise StoreError(
                 f"{path} is being appended to by another process (or another EpisodeStore of this one). "
                 "Wait until it ends, or close() that one; opening without append=True reads it."

@@ -73,6 +73,8 @@ class EpisodeStore:
                 raise StoreError(
                     f"{path} is not empty (it holds {strangers[0]}); a new store needs an empty folder."
                 )
+            for left in path.glob(f".{SCHEMA}.*"):
+                left.unlink()
             (path / INDEX).touch()
             write_json(path / SCHEMA, schema.to_json())
         except OSError as error:

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from telos.data import Persistent, Uniform
@@ -13,6 +13,7 @@ LINE = ActionSpace((-1.0,), (1.0,))
 
 @pytest.mark.parametrize("policy", [Persistent(), Persistent(drift=0.0, hold=(1, 1)), Uniform()])
 @pytest.mark.parametrize("space", [DISC, BOX, LINE])
+@settings(max_examples=20, deadline=None)
 @given(seed=st.integers(0, 2**32), length=st.integers(1, 90))
 def test_actions_are_inside_the_space_and_repeat(policy, space, seed, length):
     actions = policy(space, length, np.random.default_rng(seed))

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from telos.data.split import split_groups
@@ -9,6 +9,7 @@ BOTH_SIDES = [1, 2]  # of 0.3: one layout whose hash holds it out and one that i
 layouts = st.lists(st.integers(-1, 40), min_size=1, max_size=60)
 
 
+@settings(deadline=None)
 @given(layouts, st.floats(0, 0.9))
 def test_every_episode_is_on_one_side_and_no_layout_on_both(values, heldout):
     train, out = split_groups(np.array(values), heldout)
@@ -19,6 +20,7 @@ def test_every_episode_is_on_one_side_and_no_layout_on_both(values, heldout):
         assert not sides & known
 
 
+@settings(deadline=None)
 @given(layouts, layouts)
 def test_appending_does_not_move_an_episode(values, more):
     values = [*BOTH_SIDES, *values]

@@ -229,6 +229,7 @@ def test_create_goes_on_where_a_killed_create_stopped(tmp_path):
     (path / "schema.json").rename(path / ".schema.json.7.part")
     EpisodeStore.create(path, SCHEMA).append([episode(0)])
     assert len(EpisodeStore.open(path)) == 1
+    assert not list(path.glob(".*"))
 
 
 def replaced(**fields) -> Episode:
@@ -299,6 +300,22 @@ def test_a_full_disk_is_said_and_leaves_a_valid_store(tmp_path, monkeypatch, sma
         assert contents(path) == before
         store.append([episode(4)])
     assert_same(EpisodeStore.open(path)[4], episode(4))
+
+
+def test_an_interrupt_while_writing_leaves_the_store_as_it_was(tmp_path, monkeypatch):
+    path = filled(tmp_path / "s")
+    before = contents(path)
+    original = store_module.append_bytes
+
+    def interrupted(path, parts):
+        original(path, parts)
+        if path.name == "index.jsonl":
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(store_module, "append_bytes", interrupted)
+    with EpisodeStore.open(path, append=True) as store, pytest.raises(KeyboardInterrupt):
+        store.append([episode(4)])
+    assert contents(path) == before
 
 
 def test_another_write_error_is_said(tmp_path, monkeypatch):
