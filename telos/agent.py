@@ -1,0 +1,395 @@
+"""The agent: perceive, recall, configure, plan, act, remember."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING, overload
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from telos.actor import mean, shift
+from telos.actor.ranking import imagine, score
+from telos.configurator import Configurator, Configure, Situation, batches
+from telos.cost import Effort, Goal, ReadingGoal, Term, checked_energy
+from telos.errors import UnknownName
+from telos.memory import Moment, PlanRecord, Pursuit, Usage, WorkingMemory, usage
+from telos.types import (
+    Configuration,
+    Cost,
+    Guardrail,
+    Level,
+    Observation,
+    Plan,
+    PlanStatus,
+    Problem,
+    Task,
+    Trajectory,
+)
+
+if TYPE_CHECKING:
+    from telos.model import Model
+
+ROUNDING = 1e-4
+"""Total violation that may be rounding: a planner scores the same states in a batch of another shape."""
+
+
+class Agent:
+    """Acts in B episodes at once so as to lower the cost of its task, inside its guardrails.
+
+    A plan is executed only if it is predicted to hold every guardrail at every step; otherwise the safe
+    action is executed until the next plan. From where a guardrail is violated already, a plan is executed
+    if it violates less in total than the safe action would. The agent judges by its own guardrails,
+    whatever the planner says. They can be added to at any time, never removed or loosened.
+
+    Args:
+        model: what was learned; put into evaluation mode.
+        task: what is asked; `reach`, `reach_reading` and `set_task` give another one at any time.
+        guardrails: those that hold for every task.
+        configurator: decides how each problem is planned.
+        safe_action: `[A]`, done where no plan is safe; by default the allowed action nearest to zero.
+        generator: the randomness of planning, on the model's device; by default a new one with seed 0.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        *,
+        task: Task | None = None,
+        guardrails: Sequence[Guardrail] = (),
+        configurator: Configure | None = None,
+        safe_action: Sequence[float] | Tensor | None = None,
+        generator: torch.Generator | None = None,
+    ) -> None:
+        self.model = model.eval()
+        self.device = next((weight.device for weight in model.parameters()), torch.device("cpu"))
+        self.configurator: Configure = configurator or Configurator()
+        self.generator = generator or torch.Generator(self.device).manual_seed(0)
+        self.records: list[PlanRecord] = []
+        self._space = model.config.action_space
+        self._safe_action = self._allowed(safe_action)
+        self._guardrails = tuple(guardrails)
+        self._task = task
+        self._memory: WorkingMemory | None = None
+
+    @property
+    def guardrails(self) -> tuple[Guardrail, ...]:
+        """The guardrails that hold now: the agent's own, then those of the task."""
+        return self._guardrails + (self._task.guardrails if self._task else ())
+
+    @property
+    def task(self) -> Task | None:
+        """What is asked of the agent."""
+        return self._task
+
+    @property
+    def usage(self) -> Usage:
+        """What planning has cost since the last reset."""
+        return usage(self.records)
+
+    def reset(self, batch: int = 1) -> None:
+        """Begin `batch` new episodes: forget frames, plans and records. Task and guardrails stay."""
+        self._memory = WorkingMemory(batch, frames=self.model.config.frames)
+        self.records = []
+
+    def set_task(self, task: Task) -> None:
+        """Take on another task; it is planned for at the next call of `act`."""
+        self._task = task
+        if self._memory is not None:
+            self._memory.drop_task()
+
+    def add_guardrail(self, guardrail: Guardrail) -> None:
+        """Hold one more guardrail, whatever the task. Plans that were made without it are not continued."""
+        self._guardrails = (*self._guardrails, guardrail)
+        if self._memory is not None:
+            self._memory.reconsider()
+
+    def reach(
+        self,
+        goal: Observation | np.ndarray,
+        *,
+        effort: float = 0.0,
+        guardrails: Sequence[Guardrail] = (),
+        deadline: float | None = None,
+    ) -> None:
+        """Take on the task to make the world look like `goal`.
+
+        Args:
+            goal: an observation with T = 1, or frames uint8 `[B, H, W, C]`, or `[H, W, C]` for all problems.
+            effort: the weight of the mean squared action.
+            guardrails: those of this task.
+            deadline: seconds of wall time per plan.
+        """
+        still = self._sense(goal)
+        memory = WorkingMemory(still.batch, frames=self.model.config.frames)
+        memory.observe(still)
+        with torch.no_grad():
+            state = self.model.encode(memory.recall(range(still.batch)))
+        self.set_task(_task(Goal(state), effort, guardrails, deadline))
+
+    def reach_reading(
+        self,
+        name: str,
+        value: Sequence[float] | Tensor,
+        *,
+        scale: float = 1.0,
+        effort: float = 0.0,
+        guardrails: Sequence[Guardrail] = (),
+        deadline: float | None = None,
+    ) -> None:
+        """Take on the task to bring the reading `name` to `value`, `[k]` or `[B, k]`, in its units.
+
+        `scale` is the difference that counts as 1 (see `ReadingGoal`); the rest is as for `reach`.
+        """
+        if name not in self.model.readouts:
+            raise UnknownName("readout", name, self.model.readouts)
+        wanted = torch.as_tensor(value, dtype=torch.float32, device=self.device)
+        cost = ReadingGoal(partial(self.model.read, name), wanted, scale)
+        self.set_task(_task(cost, effort, guardrails, deadline))
+
+    @overload
+    def act(self, observation: Observation) -> Tensor: ...
+    @overload
+    def act(self, observation: np.ndarray) -> np.ndarray: ...
+    def act(self, observation: Observation | np.ndarray) -> Tensor | np.ndarray:
+        """The actions of one environment step.
+
+        Give the newest observation: with T = 1, for actions `[B, A]`; as frames uint8 `[B, H, W, C]`, for
+        numpy actions `[B, A]`; or as one frame `[H, W, C]`, for one action `[A]`. Call it once per step
+        of the environment: it stacks frames itself, and plans when a plan is due.
+
+        Raises:
+            ValueError: no task was set, the observation has the wrong shape or dtype, or the batch size
+                is not that of the last reset.
+        """
+        if self._task is None:
+            raise ValueError(
+                "there is no task: call reach(goal), reach_reading(name, value) or set_task(task)."
+            )
+        present = self._sense(observation)
+        if self._memory is None:
+            self.reset(present.batch)
+        assert self._memory is not None
+        self._memory.observe(present)
+        if due := self._memory.due():
+            self._decide(self._task, self._memory, due)
+        action = self._memory.act()
+        if isinstance(observation, Observation):
+            return action
+        return action.cpu().numpy() if observation.ndim == 4 else action[0].cpu().numpy()
+
+    def _decide(self, task: Task, memory: WorkingMemory, due: list[int]) -> None:
+        """Perceive, recall, configure, plan and remember, for the problems that are due."""
+        began = time.process_time()
+        with torch.no_grad():
+            states = self.model.encode(memory.recall(due))
+            situations = self._situations(task, memory, due, states)
+        decided = [self.configurator(situation) for situation in situations]
+        overhead = (time.process_time() - began) / len(due)
+        for rows in batches(decided, situations):
+            began = time.process_time()
+            group = _Group(
+                [due[row] for row in rows], [situations[row] for row in rows], [decided[row] for row in rows]
+            )
+            problem = self._problem(task, memory, group, states[rows])
+            plan = _checked(group.configuration.planner(problem), problem)
+            verdict = self._judge(problem, plan, group)
+            seconds = overhead + (time.process_time() - began) / len(rows)
+            self._remember(memory, group, plan, verdict, seconds)
+
+    def _situations(
+        self, task: Task, memory: WorkingMemory, due: list[int], states: Tensor
+    ) -> list[Situation]:
+        """What is known of the problems that are due, in `states` `[P, *state]`."""
+        cost, guardrails = self._held(task, memory, due)
+        still = torch.stack([states, states], dim=1)[:, None, None]
+        present = Trajectory(still, still.new_zeros(len(due), 1, 1, self._space.size))
+        energy = checked_energy(cost, present)[:, 0, 0]
+        excess = torch.zeros_like(energy)
+        for guardrail in guardrails:
+            excess = excess + (guardrail(present)[:, 0, 0, 0] + guardrail.buffer).relu() / guardrail.scale
+        return [
+            Situation(
+                step=memory.step,
+                energy=float(energy[row]),
+                warm=memory.pursuits[name].plan is not None,
+                guardrails=len(guardrails),
+                excess=float(excess[row]),
+                history=tuple(memory.pursuits[name].history),
+            )
+            for row, name in enumerate(due)
+        ]
+
+    def _problem(self, task: Task, memory: WorkingMemory, group: _Group, states: Tensor) -> Problem:
+        """What a planner is asked for some problems that are planned alike."""
+        chosen, budget, warm = group.configuration, group.configuration.budget, None
+        if not 1 <= chosen.replan_every <= chosen.horizon * self._space.block:
+            raise ValueError(
+                "replan_every must be at least 1 environment step and end within the plan of "
+                f"{chosen.horizon} blocks of {self._space.block}; got {chosen.replan_every}."
+            )
+        if task.deadline is not None:
+            seconds = task.deadline if budget.seconds is None else min(task.deadline, budget.seconds)
+            budget = replace(budget, seconds=seconds)
+        if group.situations[0].warm:
+            pursuits = [memory.pursuits[name] for name in group.problems]
+            warm = torch.cat([self._ahead(pursuit, chosen.horizon) for pursuit in pursuits])
+        cost, guardrails = self._held(task, memory, group.problems)
+        return Problem(
+            state=states,
+            levels=(Level(self.model.rollout, self._space),),
+            cost=cost,
+            aggregate=mean,
+            horizon=chosen.horizon,
+            generator=self.generator,
+            guardrails=guardrails,
+            budget=budget,
+            warm_start=warm,
+        )
+
+    def _held(
+        self, task: Task, memory: WorkingMemory, problems: list[int]
+    ) -> tuple[Cost, tuple[Guardrail, ...]]:
+        """The cost and the guardrails of some problems; unselected for all, so that a wrong B shows."""
+        if len(problems) == memory.batch:
+            return task.cost, self.guardrails
+        index = torch.tensor(problems, device=self.device)
+        return task.cost.select(index), tuple(guardrail.select(index) for guardrail in self.guardrails)
+
+    def _ahead(self, pursuit: Pursuit, horizon: int) -> Tensor:
+        """What is left of a plan, cut or filled up with rest to `[1, horizon, size]`."""
+        assert pursuit.plan is not None
+        rest = self._space.project(pursuit.plan.new_zeros(horizon, self._space.size))
+        ahead = torch.cat([pursuit.plan, rest])[None]
+        return shift(ahead, pursuit.executed // self._space.block, space=self._space)[:, :horizon]
+
+    def _judge(self, problem: Problem, plan: Plan, group: _Group) -> _Verdict:
+        """Which plans may be executed, by the agent's own guardrails."""
+        finite = plan.actions.isfinite().flatten(1).all(dim=1) & ~plan.mask(PlanStatus.NOT_FINITE)
+        beyond = torch.tensor([situation.excess > 0 for situation in group.situations], device=self.device)
+        evaluations = plan.evaluations
+        with torch.no_grad():
+            scored, _ = score(problem, plan.trajectory)
+            total = scored.violation[:, 0]
+            holds = finite & ~plan.mask(PlanStatus.INFEASIBLE) & (total <= ROUNDING)
+            leaving = finite & ~holds & beyond
+            if leaving.any():
+                block = self._safe_action.repeat(self._space.size // self._space.dimension)
+                resting = imagine(problem, block.expand_as(plan.actions)[:, None])
+                evaluations += resting.states.shape[2] * problem.horizon
+                leaving = leaving & (total < score(problem, resting)[0].violation[:, 0])
+        return _Verdict(scored.worst[:, 0], ~holds & ~leaving, leaving, evaluations)
+
+    def _remember(
+        self, memory: WorkingMemory, group: _Group, plan: Plan, verdict: _Verdict, seconds: float
+    ) -> None:
+        """Set each problem on its way, and record what was decided."""
+        steps = group.configuration.replan_every
+        planned = self._space.expand(self._space.project(plan.actions))[:, :steps]
+        resting = self._safe_action.expand(steps, -1)
+        for row, (name, situation) in enumerate(zip(group.problems, group.situations, strict=True)):
+            safe, energy = bool(verdict.safe[row]), float(plan.energy[row])
+            memory.pursuits[name].follow(
+                None if safe else plan.actions[row],
+                resting if safe else planned[row],
+                Moment(
+                    step=memory.step,
+                    energy=situation.energy,
+                    planned=math.nan if safe else energy,
+                    status=plan.status[row],
+                    configuration=group.decided[row],
+                ),
+            )
+        self.records.append(
+            PlanRecord(
+                step=memory.step,
+                problems=tuple(group.problems),
+                configuration=group.configuration,
+                reasons=tuple(configuration.reason for configuration in group.decided),
+                status=plan.status,
+                energy=tuple(plan.energy.tolist()),
+                violation=tuple(verdict.violation.tolist()),
+                safe=tuple(verdict.safe.tolist()),
+                leaving=tuple(verdict.leaving.tolist()),
+                evaluations=verdict.evaluations,
+                seconds=seconds,
+            )
+        )
+
+    def _sense(self, observation: Observation | np.ndarray) -> Observation:
+        """An observation of the shape the model knows, on its device, as a copy of the agent's own."""
+        if isinstance(observation, np.ndarray):
+            observation = Observation.from_frames(np.array(observation))
+        pixels, proprioception = observation.pixels, observation.proprioception
+        if proprioception is not None and not proprioception.isfinite().all():
+            raise ValueError("proprioception must be finite; got NaN or infinity.")
+        H, W, C = self.model.config.frame_shape
+        if pixels is not None and pixels.shape[2:] != (C, H, W):
+            found = [pixels.shape[3], pixels.shape[4], pixels.shape[2]]
+            raise ValueError(
+                f"frames must have [H, W, C] = {[H, W, C]}, as the model was trained on; got {found}."
+            )
+        return Observation(
+            None if pixels is None else pixels.to(self.device, copy=True),
+            None if proprioception is None else proprioception.to(self.device, copy=True),
+        )
+
+    def _allowed(self, safe_action: Sequence[float] | Tensor | None) -> Tensor:
+        """The safe action `[A]`, which must be inside the action space."""
+        step = replace(self._space, block=1)
+        zeros = torch.zeros(step.dimension, device=self.device)
+        if safe_action is None:
+            return step.project(zeros)
+        action = torch.as_tensor(safe_action).to(zeros)
+        if action.shape != zeros.shape or not torch.allclose(step.project(action), action):
+            raise ValueError(
+                f"safe_action must be {step.dimension} numbers inside the action space (low {step.low}, high "
+                f"{step.high}, max_norm {step.max_norm}); got {action.tolist()}."
+            )
+        return action
+
+
+@dataclass(frozen=True)
+class _Group:
+    """Problems that are planned together."""
+
+    problems: list[int]
+    situations: list[Situation]
+    decided: list[Configuration]  # equal but for the reason
+
+    @property
+    def configuration(self) -> Configuration:
+        return self.decided[0]
+
+
+@dataclass(frozen=True)
+class _Verdict:
+    """What the agent makes of a plan; tensors are `[P]`."""
+
+    violation: Tensor
+    safe: Tensor
+    leaving: Tensor
+    evaluations: int
+
+
+def _task(cost: Term, effort: float, guardrails: Sequence[Guardrail], deadline: float | None) -> Task:
+    return Task(cost + effort * Effort() if effort else cost, tuple(guardrails), deadline)
+
+
+def _checked(plan: Plan, problem: Problem) -> Plan:
+    """A plan that answers its problem, whoever the planner is."""
+    B, T, size = problem.batch, problem.horizon, problem.level.action_space.size
+    if plan.actions.shape != (B, T, size) or len(plan.status) != B:
+        raise ValueError(
+            f"a planner must return actions [B, T, size] = {[B, T, size]} and B statuses; got "
+            f"{list(plan.actions.shape)} and {len(plan.status)}."
+        )
+    imagined = plan.trajectory.actions
+    if imagined.shape != (B, 1, T, size) or not torch.allclose(imagined[:, 0], plan.actions, equal_nan=True):
+        raise ValueError("a planner must return the imagined trajectory, S = 1, of the actions it returns.")
+    return plan

@@ -1,0 +1,115 @@
+"""Working memory: the last frames, what was done, and what each problem is up to, in this episode."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from telos.types import Configuration, Observation, PlanStatus
+
+HISTORY = 512
+"""At most so many moments are kept per problem and task: the first one and the latest."""
+
+
+@dataclass(frozen=True)
+class Moment:
+    """One planning, as it is remembered."""
+
+    step: int  # environment steps since the episode's start
+    energy: float  # of the present, as the task's cost sees it
+    planned: float  # energy of the plan; NaN where none was executed
+    status: PlanStatus
+    configuration: Configuration
+
+
+@dataclass
+class Pursuit:
+    """What one problem is up to in its present task."""
+
+    plan: Tensor | None = None  # [T, size], what was last decided; None after a safe action
+    executed: int = 0  # environment steps of it
+    queue: list[Tensor] = field(default_factory=list)  # environment actions [A] until the next plan
+    history: list[Moment] = field(default_factory=list)  # one per plan, oldest first
+
+    def follow(self, plan: Tensor | None, actions: Tensor, moment: Moment) -> None:
+        """Set out to execute `actions` `[n, A]`, the beginning of `plan` `[T, size]` (None: of no plan)."""
+        self.plan, self.executed, self.queue = plan, 0, list(actions)
+        self.history.append(moment)
+        if len(self.history) > HISTORY:
+            del self.history[1]
+
+
+class WorkingMemory:
+    """What is kept of the present episode of `batch` problems.
+
+    Args:
+        batch: B, the number of problems.
+        frames: how many consecutive observations an encoder sees at once.
+    """
+
+    def __init__(self, batch: int, *, frames: int) -> None:
+        if batch < 1 or frames < 1:
+            raise ValueError(f"batch and frames must be at least 1; got {batch} and {frames}.")
+        self.batch = batch
+        self.frames = frames
+        self.pursuits = [Pursuit() for _ in range(batch)]
+        self.actions: list[Tensor] = []  # one [B, A] per environment step
+        self._window: list[Observation] = []
+
+    @property
+    def step(self) -> int:
+        """Environment steps executed since the episode's start."""
+        return len(self.actions)
+
+    def observe(self, present: Observation) -> None:
+        """Take in the newest observation, with T = 1; at the episode's start it stands for those before."""
+        for name, sensed in (("pixels", present.pixels), ("proprioception", present.proprioception)):
+            if sensed is not None and sensed.shape[1] != 1:
+                raise ValueError(
+                    f"{name} must hold the newest observation alone, T = 1; got {list(sensed.shape)}. "
+                    "Working memory stacks frames itself."
+                )
+        if present.batch != self.batch:
+            raise ValueError(
+                f"the batch must stay the same within an episode, {self.batch}; got {present.batch}. "
+                "Call reset to begin another episode."
+            )
+        self._window = [*self._window, present][-self.frames :]
+
+    def recall(self, problems: Sequence[int]) -> Observation:
+        """The last `frames` observations of some problems, oldest first: T = `frames`."""
+        window = [self._window[0]] * (self.frames - len(self._window)) + self._window
+        index = torch.as_tensor(problems)
+        return Observation(
+            _stack([observation.pixels for observation in window], index),
+            _stack([observation.proprioception for observation in window], index),
+        )
+
+    def due(self) -> list[int]:
+        """The problems that have nothing left to execute."""
+        return [problem for problem, pursuit in enumerate(self.pursuits) if not pursuit.queue]
+
+    def act(self) -> Tensor:
+        """The next action of every problem, `[B, A]`; it counts as executed. No problem may be due."""
+        action = torch.stack([pursuit.queue.pop(0) for pursuit in self.pursuits])
+        for pursuit in self.pursuits:
+            pursuit.executed += 1
+        self.actions.append(action)
+        return action
+
+    def reconsider(self) -> None:
+        """Make every problem due. The plans stay as a beginning for new ones."""
+        for pursuit in self.pursuits:
+            pursuit.queue.clear()
+
+    def drop_task(self) -> None:
+        """Forget plans and history, as they speak of a task that is gone. Frames and actions stay."""
+        self.pursuits = [Pursuit() for _ in range(self.batch)]
+
+
+def _stack(parts: list[Tensor | None], index: Tensor) -> Tensor | None:
+    present = [part[index.to(part.device)] for part in parts if part is not None]
+    return torch.cat(present, dim=1) if present else None
