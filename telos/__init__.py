@@ -24,32 +24,93 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOME = {
-    "telos.actor": ("CEM", "MPPI", "Gradient"),
-    "telos.agent": ("Agent",),
-    "telos.configurator": ("Configurator",),
-    "telos.cost": (
-        *("Box", "Disc", "Effort", "Goal", "ReadingGoal", "Readout", "energy", "keep_in", "keep_out"),
-    ),
-    "telos.data": ("EpisodeStore", "Windows", "collect", "import_videos"),
-    "telos.evaluation": ("Evaluation", "evaluate"),
-    "telos.model": ("Model",),
-    "telos.training": ("fit_decoder", "fit_readouts", "train"),
-    "telos.types": (
-        *("ActionSpace", "Observation", "Plan", "Problem", "Reading", "Task", "Trajectory", "World"),
-    ),
-    "telos.worlds": ("GymAdapter", "GymWorld", "Rooms", "make"),
+    "ActionSpace": "telos.types",
+    "Agent": "telos.agent",
+    "Box": "telos.cost",
+    "CEM": "telos.actor",
+    "Configurator": "telos.configurator",
+    "Disc": "telos.cost",
+    "Effort": "telos.cost",
+    "EpisodeStore": "telos.data",
+    "Evaluation": "telos.evaluation",
+    "Goal": "telos.cost",
+    "Gradient": "telos.actor",
+    "GymAdapter": "telos.worlds",
+    "GymWorld": "telos.worlds",
+    "MPPI": "telos.actor",
+    "Model": "telos.model",
+    "Observation": "telos.types",
+    "Plan": "telos.types",
+    "Problem": "telos.types",
+    "Reading": "telos.types",
+    "ReadingGoal": "telos.cost",
+    "Readout": "telos.cost",
+    "Rooms": "telos.worlds",
+    "Task": "telos.types",
+    "Trajectory": "telos.types",
+    "Windows": "telos.data",
+    "World": "telos.types",
+    "collect": "telos.data",
+    "energy": "telos.cost",
+    "evaluate": "telos.evaluation",
+    "fit_decoder": "telos.training",
+    "fit_readouts": "telos.training",
+    "import_videos": "telos.data",
+    "keep_in": "telos.cost",
+    "keep_out": "telos.cost",
+    "make": "telos.worlds",
+    "train": "telos.training",
 }
-_MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
 _SUBMODULES = ("recipes", "reports", "types", "worlds")
 
 
 def __getattr__(name: str) -> Any:
-    if name in _MODULE_OF:
-        return getattr(importlib.import_module(_MODULE_OF[name]), name)
+    if name in _HOME:
+        return getattr(importlib.import_module(_HOME[name]), name)
     if name in _SUBMODULES:
         return importlib.import_module(f"telos.{name}")
     raise AttributeError(f"module 'telos' has no attribute '{name}'")
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_MODULE_OF, *_SUBMODULES])
+    return sorted({*globals(), *_HOME, *_SUBMODULES})
+
+
+__all__ = [
+    "CEM",
+    "MPPI",
+    "ActionSpace",
+    "Agent",
+    "Box",
+    "Configurator",
+    "Disc",
+    "Effort",
+    "EpisodeStore",
+    "Evaluation",
+    "Goal",
+    "Gradient",
+    "GymAdapter",
+    "GymWorld",
+    "Model",
+    "Observation",
+    "Plan",
+    "Problem",
+    "Reading",
+    "ReadingGoal",
+    "Readout",
+    "Rooms",
+    "Task",
+    "Trajectory",
+    "Windows",
+    "World",
+    "collect",
+    "energy",
+    "evaluate",
+    "fit_decoder",
+    "fit_readouts",
+    "import_videos",
+    "keep_in",
+    "keep_out",
+    "make",
+    "train",
+]

@@ -8,7 +8,7 @@ import pytest
 import telos
 
 
-@pytest.mark.parametrize("name", [name for name in dir(telos) if name in telos._MODULE_OF])
+@pytest.mark.parametrize("name", telos.__all__)
 def test_every_public_name_is_there(name):
     assert getattr(telos, name).__name__ == name
 
