@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if wrong := mistyped(arguments, COMMANDS):
         console.fail(wrong)
         return 2
+    with warnings.catch_warnings():
+        warnings.showwarning = _notice
+        return _run(arguments, debug)
+
+
+def _run(arguments: list[str], debug: bool) -> int:
     try:
         tyro.extras.subcommand_cli_from_dict(
             COMMANDS,
@@ -63,6 +70,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         console.fail(_message(error))
         return 1
     return 0
+
+
+def _notice(message: Warning | str, category: type[Warning], *where: object) -> None:
+    console.say(f"note: {message}")
 
 
 def _interrupted(kept: str) -> int:

@@ -1,0 +1,105 @@
+"""The README's results table, made of results/*.json: `python -m benchmarks.tables [--check]`.
+
+Without `--check` it writes the table between the README's markers. With it, it exits with 1 where the
+README says something else than the files do. A row whose file is missing is left out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parent.parent
+BEGIN, END = "<!-- results: made by `python -m benchmarks.tables` -->", "<!-- /results -->"
+ROWS = {
+    "two_rooms": "TwoRooms, walls never seen, the demo's recipe",
+    "two_rooms_long": "TwoRooms, walls never seen, the longer recipe",
+    "four_rooms": "FourRooms, goals in adjacent rooms",
+    "reacher": "Reacher-v5 (MuJoCo), goals are images of arm poses",
+    "guardrail": "TwoRooms with a forbidden zone across the straight way",
+}
+HEADER = (
+    "| task | success | 95 % interval | n | doing nothing | acting at random "
+    "| model evaluations per plan | CPU-seconds per plan |\n|---|---|---|---|---|---|---|---|"
+)
+
+
+def table(results: Mapping[str, Mapping[str, Any]]) -> str:
+    """The section as Markdown, from the content of the files by name."""
+    if not any(name in results for name in ROWS):
+        return "No results yet: the experiments write `results/NAME.json`."
+    lines = [HEADER]
+    for name, title in ROWS.items():
+        if name in results:
+            lines.append(_row(f"[{title}](results/{name}.json)", results[name]))
+    if "guardrail" in results:
+        lines += ["", _guardrail(results["guardrail"])]
+    commands = [
+        f"- {ROWS[name]}: `{results[name]['command']}`"
+        for name in ROWS
+        if results.get(name, {}).get("command")
+    ]
+    return "\n".join([*lines, "", "Made by:", "", *commands] if commands else lines)
+
+
+def _row(title: str, result: Mapping[str, Any]) -> str:
+    low, high = result["interval"]
+    cells = (
+        title,
+        f"**{_percent(result['success'])}**",
+        f"{_percent(low)} to {_percent(high)}",
+        f"{result['n']}",
+        _percent(result["noop"]),
+        _percent(result["random"]),
+        f"{result['evaluations_per_plan']:,.0f}",
+        f"{result['cpu_seconds_per_plan']:.3f}",
+    )
+    return f"| {' | '.join(cells)} |"
+
+
+def _guardrail(result: Mapping[str, Any]) -> str:
+    return (
+        f"The forbidden zone was truly entered in {_percent(result['violations'])} of the episodes. "
+        f"The same goals planned without the guardrail enter it in {_percent(result['violations_without'])} "
+        f"and succeed in {_percent(result['success_without'])}."
+    )
+
+
+def _percent(share: float | None) -> str:
+    return "not measured" if share is None else f"{100 * share:.1f} %"
+
+
+def read(folder: Path) -> dict[str, dict[str, Any]]:
+    """The content of each results/NAME.json that there is."""
+    return {file.stem: json.loads(file.read_text()) for file in sorted(folder.glob("*.json"))}
+
+
+def filled(readme: str, section: str) -> str:
+    """The README with `section` between its markers."""
+    before, begin, rest = readme.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise ValueError(f"README.md must hold the lines {BEGIN} and {END}.")
+    return f"{before}{BEGIN}\n{section}\n{END}{after}"
+
+
+def main() -> None:
+    """Write the table, or compare it."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true", help="compare only; exit with 1 where they differ")
+    check = parser.parse_args().check
+    readme = ROOT / "README.md"
+    wanted = filled(readme.read_text(), table(read(ROOT / "results")))
+    if wanted == readme.read_text():
+        return
+    if check:
+        sys.exit("README.md does not say what results/*.json do; run `python -m benchmarks.tables`.")
+    readme.write_text(wanted)
+
+
+if __name__ == "__main__":
+    main()
