@@ -76,7 +76,8 @@ class Shooting:
         space, B, T = problem.level.action_space, problem.batch, problem.horizon
         angle = 2 * math.pi * torch.rand(B, self.candidates, T, generator=problem.generator)
         angle[:, ::2] = angle[:, ::2, :1]
-        length = 0.2 + 0.8 * torch.rand(B, self.candidates, 1, generator=problem.generator)
+        length = torch.rand(B, self.candidates, 1, generator=problem.generator)
+        length = length if self.rest else 0.2 + 0.8 * length
         actions = space.project(torch.stack([angle.cos(), angle.sin()], -1) * length[..., None])
         actions[:, 0] *= not self.rest
         with torch.no_grad():
