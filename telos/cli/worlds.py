@@ -26,16 +26,19 @@ def worlds(*, check: str | None = None) -> None:
         finally:
             world.close()
         return
-    rows = []
+    rows, missing = [], []
     for name in names():
         try:
             world = make(name)
         except Exception as error:  # one world that cannot be made must not hide the others
-            rows.append([name, f"not available: {error}", "", "", ""])
+            rows.append([name, "not available", "", "", ""])
+            missing.append(f"{error}")
             continue
         rows.append([name, *_described(world).values()])
         world.close()
     console.table("Worlds", ["name", "frame", "actions", "readings", "episode"], rows)
+    for reason in missing:
+        console.say(reason)
     console.say(
         "Any Gymnasium environment that renders and has a Box action space works too: "
         "telos worlds --check package.module:Class, and docs/worlds.md."
