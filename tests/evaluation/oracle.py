@@ -1,0 +1,117 @@
+"""A model of TwoRooms that is right: it reads dot, wall and door from pixels and moves by the true rule."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from telos.cost import Readout
+from telos.types import ActionSpace, Observation, Trajectory
+from telos.worlds.geometry import move
+from telos.worlds.layouts import BORDER, DOOR_HALF, WALL_HALF, Floor
+from telos.worlds.painting import (
+    DOT_COLOUR,
+    FLOOR_COLOUR,
+    WALL_COLOUR,
+    background,
+    paint_dots,
+)
+from telos.worlds.rooms import MAX_STEP
+
+SPACE = ActionSpace((-MAX_STEP,) * 2, (MAX_STEP,) * 2, max_norm=MAX_STEP, block=4)
+INNER = slice(7, 57)
+
+
+@dataclass(frozen=True)
+class OracleConfig:
+    frames: int = 1
+    frame_shape: tuple[int, int, int] = (64, 64, 3)
+    action_space: ActionSpace = SPACE
+    world: str = "telos/TwoRooms-v0"
+    state_size: int = 4
+
+
+class Predictor(nn.Module):
+    """States `[N, 4]` and block actions `[N, 8]` to the states one block later."""
+
+    def forward(self, states: Tensor, actions: Tensor) -> Tensor:
+        position, walls = states[:, :2].double().numpy(), walls_of(states)
+        for action in actions.double().unflatten(1, (4, 2)).unbind(1):
+            position = move(position, action.numpy(), walls, BORDER)
+        return torch.cat([torch.from_numpy(position).float(), states[:, 2:]], -1)
+
+
+class Oracle(nn.Module):
+    """States are (dot x, dot y, 0.01 wall x, 0.01 door y) in pixels."""
+
+    def __init__(self, *, sees: bool = True, decodes: bool = True) -> None:
+        super().__init__()
+        self.config = OracleConfig()
+        readout = Readout(4, 2, name="agent_xy", unit="px", hidden=0)
+        readout.record(labels=7, error=0.1)
+        with torch.no_grad():
+            readout.head.weight.copy_(torch.eye(4)[:2])
+            readout.head.bias.zero_()
+        self.readouts = nn.ModuleDict({"agent_xy": readout})
+        self.decoder = nn.Identity() if decodes else None
+        self.predictor = Predictor()
+        self.sees = sees
+
+    def encode(self, observation: Observation) -> Tensor:
+        pixels = observation.pixels[:, -1].numpy().transpose(0, 2, 3, 1).astype(float) - FLOOR_COLOUR
+        mix = np.stack([WALL_COLOUR - FLOOR_COLOUR, DOT_COLOUR - FLOOR_COLOUR])
+        cover, dot = np.moveaxis(pixels @ np.linalg.pinv(mix), -1, 0)
+        dot = np.where(dot > 0.03, dot, 0)
+        axis = np.arange(64)
+        x = (dot.sum(1) * axis).sum(1) / dot.sum((1, 2))
+        y = (dot.sum(2) * axis).sum(1) / dot.sum((1, 2))
+        column = np.median(cover[:, INNER], axis=1)[:, INNER].clip(0)
+        wall = (column * axis[INNER]).sum(1) / column.sum(1)
+        rows = 1 - cover[np.arange(len(cover)), :, np.rint(wall).astype(int)][:, INNER].clip(0, 1)
+        door = (rows * axis[INNER]).sum(1) / rows.sum(1)
+        blind = 1.0 if self.sees else 0.0
+        return torch.tensor(np.stack([x * blind, y * blind, wall / 100, door / 100], -1), dtype=torch.float32)
+
+    def rollout(self, state: Tensor, actions: Tensor) -> Trajectory:
+        walls = walls_of(state)[:, None]
+        position = np.repeat(state[:, None, :2].double().numpy(), actions.shape[1], axis=1)
+        states = [state[:, None].expand(-1, actions.shape[1], -1)]
+        steps = SPACE.expand(actions).double().numpy()
+        for step in range(steps.shape[2]):
+            position = move(position, steps[:, :, step], walls, BORDER)
+            if (step + 1) % SPACE.block == 0:
+                there = torch.from_numpy(position).float()
+                states.append(torch.cat([there, states[0][..., 2:]], -1))
+        return Trajectory(torch.stack(states, 2)[:, :, None], actions)
+
+    def read(self, name: str, states: Tensor) -> Tensor:
+        return self.readouts[name](states)
+
+    def decode(self, states: Tensor) -> Tensor:
+        flat = states.reshape(-1, 4).double().numpy()
+        rooms = np.stack(
+            [empty(tuple(row)) for row in np.round(walls_of(torch.from_numpy(flat)), 1).tolist()]
+        )
+        frames = paint_dots(rooms, flat[:, :2].clip(2, 61))
+        return torch.from_numpy(frames).reshape(*states.shape[:-1], 64, 64, 3)
+
+
+def walls_of(states: Tensor) -> np.ndarray:
+    """The two pieces of wall `[N, 2, 4]` that states `[N, 4]` tell of."""
+    wall, door = (100 * states[:, 2:].double().numpy()).T
+    left, right = wall - WALL_HALF, wall + WALL_HALF
+    above = np.stack([left, np.full_like(wall, -1.0), right, door - DOOR_HALF], -1)
+    below = np.stack([left, door + DOOR_HALF, right, np.full_like(wall, 64.0)], -1)
+    return np.stack([above, below], 1)
+
+
+def empty(walls: tuple) -> np.ndarray:
+    """The room with these walls and no dot."""
+    return _empty(tuple(tuple(wall) for wall in walls))
+
+
+@lru_cache
+def _empty(walls: tuple) -> np.ndarray:
+    return background(Floor(np.array(walls), np.zeros((0, 4)), np.zeros((0, 2)), np.zeros((0, 2), int)))

@@ -1,0 +1,107 @@
+import numpy as np
+import pytest
+import torch
+
+from telos.data import collect
+from telos.errors import TelosError
+from telos.evaluation import Across, Analysis, analyse, landscapes, open_loop, probe
+from telos.evaluation.probes import ridge, small_mlp
+from telos.worlds import Rooms
+from tests.evaluation.oracle import Oracle
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    return collect(Rooms(num=10), tmp_path_factory.mktemp("data") / "s", episodes=40, seed=5, length=24)
+
+
+def seeded(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def test_ridge_finds_an_affine_map():
+    states = torch.randn(200, 6, generator=seeded())
+    weight = torch.randn(6, 2, generator=seeded(1))
+    found = ridge(states, states @ weight + 3.0, penalty=1e-9)
+    torch.testing.assert_close(found(states), states @ weight + 3.0, atol=1e-4, rtol=1e-4)
+
+
+def test_the_small_network_finds_what_a_linear_probe_cannot():
+    states = torch.randn(600, 3, generator=seeded())
+    values = states.prod(1, keepdim=True).tanh()
+    linear = (ridge(states, values)(states) - values).square().mean()
+    bent = (small_mlp(states, values, generator=seeded())(states) - values).square().mean()
+    assert bent < 0.2 * linear
+
+
+def test_probes_find_a_position_that_the_state_holds(store):
+    found = {each.method: each for each in probe(Oracle(), store, generator=seeded(), labels=300, frames=50)}
+    assert found["linear"].error < 0.1
+    assert found["constant"].error > 10
+    assert found["readout"].labels == 7
+    assert (found["linear"].labels, found["linear"].frames, found["linear"].unit) == (300, 50, "px")
+
+
+def test_probes_do_not_find_what_the_state_lacks(store):
+    found = {each.method: each for each in probe(Oracle(sees=False), store, generator=seeded(), labels=300)}
+    assert found["linear"].error > 0.8 * found["constant"].error
+    assert found["mlp"].error > 0.8 * found["constant"].error
+
+
+def test_open_loop_error_of_the_true_dynamics_is_small(store):
+    found = open_loop(Oracle(), store, generator=seeded(), horizon=5, windows=64)
+    assert found.horizon == 5
+    assert max(found.state.predicted) < 0.01
+    assert max(found.readings["agent_xy"].predicted) < 1.0
+    assert found.readings["agent_xy"].unchanged[-1] > 5 * found.readings["agent_xy"].predicted[-1]
+
+
+def test_a_model_that_never_moves_is_as_good_as_no_change(store):
+    class Still(torch.nn.Module):
+        def forward(self, states, actions):
+            return states
+
+    model = Oracle()
+    model.predictor = Still()
+    found = open_loop(model, store, generator=seeded(), horizon=4, windows=32)
+    assert found.state.predicted == pytest.approx(found.state.unchanged)
+
+
+def test_the_horizon_ends_with_the_episodes(store):
+    assert open_loop(Oracle(), store, generator=seeded(), horizon=99, windows=4).horizon == 6
+
+
+def test_the_landscape_is_lowest_at_the_goal_and_violated_in_the_zone():
+    world = Rooms(num=2)
+    seeds = Across().seeds(world, 1, 2)
+    world.reset(seeds, split="heldout", task=True)
+    held = Across().guardrails(Oracle(), world, seeds)
+    for found in landscapes(Oracle(), world, seeds, guardrails=held, generator=seeded(), spacing=2.0):
+        lowest = found.places[found.energy.argmin()]
+        assert np.linalg.norm(lowest - found.goal) < 2
+        deepest = found.places[found.violation.argmax()]
+        zone = found.zones[0]
+        xs = np.linspace(*zone.extent[:2], zone.violation.shape[1])
+        ys = np.linspace(*zone.extent[2:], zone.violation.shape[0])
+        row, column = np.unravel_index(zone.violation.argmax(), zone.violation.shape)
+        assert np.linalg.norm(deepest - [xs[column], ys[row]]) < 3
+
+
+def test_an_analysis_is_kept_in_a_folder(store, tmp_path):
+    told = []
+    found = analyse(
+        Oracle(), store, goals=1, horizon=3, guardrail=Across(), progress=lambda *news: told.append(news[1])
+    )
+    found.save(tmp_path / "a")
+    loaded = Analysis.load(tmp_path / "a")
+    assert told == [0, 1, 2, 3, 4]
+    assert loaded.probes == found.probes
+    assert loaded.open_loop == found.open_loop
+    assert loaded.data.frames == 40 * 25 == loaded.data.coverage[0].counts.sum()
+    np.testing.assert_array_equal(loaded.landscapes[0].energy, found.landscapes[0].energy)
+    assert loaded.landscapes[0].zones
+
+
+def test_a_missing_analysis_says_what_to_do(tmp_path):
+    with pytest.raises(TelosError, match="Evaluate again"):
+        Analysis.load(tmp_path)
