@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from telos.cli import console
 from telos.cli.progress import Bars
+
+if TYPE_CHECKING:
+    from telos.data import Persistent
+    from telos.training import Collection
 
 
 def collect(
     *,
     out: Path,
-    world: str = "telos/TwoRooms-v0",
-    episodes: int = 1000,
+    world: str | None = None,
+    recipe: str = "rooms",
+    episodes: int | None = None,
     length: int | None = None,
     seed: int = 0,
     copies: int = 16,
@@ -23,21 +28,29 @@ def collect(
 
     Args:
         out: the folder of the episode store.
-        world: a telos name, a Gymnasium id, or package.module:Class.
-        episodes: how many episodes the store shall hold in the end.
-        length: steps per episode; by default the world's own.
+        world: a telos name, a Gymnasium id, or package.module:Class; by default the recipe's.
+        recipe: says how many episodes, how long, and how to explore.
+        episodes: how many episodes the store shall hold in the end; by default the recipe's number.
+        length: steps per episode; by default the recipe's.
         seed: what the starts and the actions are drawn from.
         copies: how many episodes are run and committed at a time.
         split: which layouts to use; those of "heldout" never occur in "train".
     """
-    from telos import data, worlds
+    from telos import data, recipes, worlds
 
-    kept = f"Episodes that are finished are kept in {out}; the same command continues."
-    made = worlds.make(world, min(copies, episodes) if episodes > 0 else 1)
+    chosen = recipes.get(recipe)
+    made = worlds.make(chosen.world if world is None else world, copies)
     try:
-        with console.interruptible(kept), Bars() as bars:
+        with console.interruptible(kept(out)), Bars() as bars:
             store = data.collect(
-                made, out, episodes=episodes, length=length, seed=seed, split=split, progress=bars
+                made,
+                out,
+                episodes=chosen.collection.episodes if episodes is None else episodes,
+                length=chosen.collection.length if length is None else length,
+                seed=seed,
+                policy=exploration(chosen.collection),
+                split=split,
+                progress=bars,
             )
     finally:
         made.close()
@@ -48,6 +61,20 @@ def collect(
             "episodes": f"{len(store)}",
             "frames": f"{store.num_frames}",
             "readings": ", ".join(made.readings) or "none",
-            "next": f"telos train --data {out} --out RUN/model",
+            "next": f"telos train --data {out} --recipe {recipe} --out {out.parent}",
         },
+    )
+
+
+def kept(out: Path) -> str:
+    """What Ctrl-C leaves of collecting."""
+    return f"Episodes that are finished are kept in {out}; the same command continues."
+
+
+def exploration(collection: Collection) -> Persistent:
+    """The exploring policy that a recipe asks for."""
+    from telos.data import Persistent
+
+    return Persistent(
+        hold=collection.hold, pause=collection.pause, full=collection.full, drift=collection.drift
     )

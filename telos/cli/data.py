@@ -76,7 +76,7 @@ def _import(asked: Import) -> None:
             "frames": f"{made.frames}",
             "actions": ", ".join(made.action_columns),
             "readings": ", ".join(made.store.schema.readings) or "none",
-            "next": f"telos train --data {asked.out} --out RUN/model",
+            "next": f"telos train --data {asked.out} --out {asked.out.parent}",
         },
     )
 

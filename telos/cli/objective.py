@@ -13,9 +13,11 @@ from telos.errors import UnknownName
 if TYPE_CHECKING:
     import numpy as np
 
-    from telos.cost import Readout
+    from telos.agent import Agent
+    from telos.cost import Readout, Region
+    from telos.evaluation import Regions
     from telos.model import Model
-    from telos.types import Cost, Guardrail
+    from telos.types import Cost, Guardrail, World
 
 
 @dataclass(frozen=True)
@@ -41,8 +43,21 @@ def readout(model: Model, name: str) -> Readout:
     return model.readouts[name]  # type: ignore[return-value]  # ModuleDict holds Readouts
 
 
+def regions(objective: Objective) -> Regions | None:
+    """What the flags forbid, as a guardrail protocol; None if nothing."""
+    from telos.cost import parse_region
+    from telos.evaluation import Regions
+
+    def parsed(texts: tuple[str, ...]) -> tuple[tuple[str, Region], ...]:
+        return tuple(parse_region(text) for text in texts)
+
+    if not objective.keep_out and not objective.keep_in:
+        return None
+    return Regions(outside=parsed(objective.keep_out), inside=parsed(objective.keep_in))
+
+
 def guardrails(objective: Objective, model: Model) -> tuple[Guardrail, ...]:
-    """The guardrails that the flags ask for, on the model's readouts."""
+    """What the flags forbid, on the model's readouts."""
     from telos.cost import keep_in, keep_out, parse_region
 
     substeps = max(4, model.config.action_space.block)
@@ -52,6 +67,13 @@ def guardrails(objective: Objective, model: Model) -> tuple[Guardrail, ...]:
             name, region = parse_region(text)
             made.append(keep(readout(model, name), region, substeps=substeps))
     return tuple(made)
+
+
+def targets(objective: Objective) -> dict[str, list[float]]:
+    """The values of `--goal`, by reading."""
+    from telos.cost import parse_goal
+
+    return {name: value.tolist() for name, value in map(parse_goal, objective.goal)}
 
 
 def read_image(path: Path, shape: tuple[int, int, int]) -> np.ndarray:
@@ -73,34 +95,46 @@ def read_image(path: Path, shape: tuple[int, int, int]) -> np.ndarray:
     return picture.reshape(height, width, channels)
 
 
-def cost(objective: Objective, model: Model, goal_frame: np.ndarray | None) -> Cost:
-    """The sum of the goals that the flags ask for; `goal_frame` is the world's, for when they ask none."""
+def goals(objective: Objective, model: Model, frames: np.ndarray | None) -> Cost:
+    """The sum of the goals that the flags ask for, else what `frames` `[B, H, W, C]`, the world's, show."""
     import torch
 
     from telos.cost import Effort, Goal, ReadingGoal, Term, parse_goal
     from telos.types import Observation
 
-    frames = (
-        [] if objective.goal_image is None else [read_image(objective.goal_image, model.config.frame_shape)]
-    )
-    if not frames and not objective.goal:
-        if goal_frame is None:
-            raise ValueError("there is no goal: give --goal-image FILE or --goal READING=VALUE.")
-        frames = [goal_frame]
+    if objective.goal_image is not None:
+        frames = read_image(objective.goal_image, model.config.frame_shape)[None]
+    elif objective.goal:
+        frames = None
     terms: list[Term] = []
-    for frame in frames:
-        still = Observation.from_frames(frame.copy())
-        assert still.pixels is not None
-        still = Observation(still.pixels.expand(-1, model.config.frames, -1, -1, -1))
+    if frames is not None:
+        still = Observation.from_frames(frames.copy()).pixels
+        assert still is not None
         with torch.no_grad():
-            terms.append(Goal(model.encode(still)))
+            seen = Observation(still.expand(-1, model.config.frames, -1, -1, -1))
+            terms.append(Goal(model.encode(seen)))
     for text in objective.goal:
         name, value = parse_goal(text)
         head = readout(model, name)
         if len(value) != head.size:
             raise ValueError(f"--goal {text}: {name} has {head.size} values; got {len(value)}.")
         terms.append(ReadingGoal(head, value))
-    total: Term = terms[0]
+    if not terms:
+        raise ValueError("there is no goal: give --goal-image FILE or --goal READING=VALUE.")
+    total = terms[0]
     for term in terms[1:]:
         total = total + term
     return total + objective.effort * Effort() if objective.effort else total
+
+
+@dataclass(frozen=True)
+class Aim:
+    """Give an agent the task that the flags ask for, in a world that has just begun one."""
+
+    objective: Objective
+
+    def __call__(self, agent: Agent, world: World) -> None:
+        """Set the task."""
+        from telos.types import Task
+
+        agent.set_task(Task(goals(self.objective, agent.model, world.goal_frames())))

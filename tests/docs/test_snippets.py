@@ -18,8 +18,7 @@ def blocks(page):
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if blocks(page)], ids=lambda page: page.name)
-def test_the_snippets_of_a_page_run(page, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+def test_the_snippets_of_a_page_run(page, run_folder):
     namespace = {"__name__": "snippets"}
     ran = 0
     for block in blocks(page):

@@ -1,0 +1,137 @@
+"""`telos evaluate`: held-out tasks, with floors, an interval and, with guardrails, true violations."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import tyro
+
+from telos.cli import console
+from telos.cli.objective import Aim, Objective, regions, targets
+from telos.cli.progress import Bars
+
+if TYPE_CHECKING:
+    from telos.evaluation import Evaluation
+    from telos.types import World
+
+
+def evaluate(
+    objective: Annotated[Objective, tyro.conf.arg(name="")],
+    *,
+    model: Path,
+    out: Path | None = None,
+    world: str | None = None,
+    tasks: int = 50,
+    seed: int | None = None,
+    batch: int = 64,
+    recipe: str | None = None,
+    guardrail: str | None = None,
+    within: float | None = None,
+    record: int = 4,
+) -> None:
+    """Give the agent tasks in layouts that training never saw, and measure.
+
+    Args:
+        objective: what is asked beside, or instead of, the world's own goals.
+        model: the checkpoint that `telos train` wrote.
+        out: a folder for evaluation.json and recordings; by default "evaluation" beside the model.
+        world: a telos name, a Gymnasium id, or package.module:Class; by default the model's.
+        tasks: how many.
+        seed: of the first task; by default that of the tasks for development.
+        batch: at most so many episodes are planned together.
+        recipe: plan as this recipe says; by default the one that the model was trained with.
+        guardrail: "across" puts a forbidden disc across the way of each task (Rooms), and the tasks are
+            done without the guardrail as well.
+        within: with --goal, how near the true reading must be at the last step.
+        record: how many successes and how many failures are kept to look at.
+    """
+    from telos.cli.models import planning
+    from telos.cli.targets import Targeted
+    from telos.evaluation import DEV_SEED, Record
+    from telos.evaluation import evaluate as measure
+    from telos.model import Model
+    from telos.worlds import make
+
+    learned = Model.load(model)
+    out = model.parent / "evaluation" if out is None else out
+    name = learned.config.world if world is None else world
+    forbidden = regions(objective)
+    if forbidden and guardrail:
+        raise ValueError("--guardrail and --keep-out or --keep-in cannot be evaluated at once; give one.")
+    made: World = make(name, max(min(batch, tasks), 1))
+    if values := targets(objective):
+        if within is None:
+            raise ValueError("--goal needs --within: how near the true reading must be to count as reached.")
+        made = Targeted(made, values, within=within)
+    elif objective.goal_image:
+        raise ValueError(
+            "whether a picture is reached cannot be measured: give --goal READING=VALUE and --within too, "
+            "or leave --goal-image out and the world draws goals."
+        )
+    try:
+        with console.interruptible("Nothing was written; an evaluation begins anew."), Bars() as bars:
+            found = measure(
+                learned,
+                made,
+                tasks=tasks,
+                seed=DEV_SEED if seed is None else seed,
+                batch=batch,
+                configurator=planning(model, recipe),
+                aim=Aim(objective),
+                guardrail=forbidden or guardrail,
+                record=Record(record, record),
+                command=command_line(),
+                progress=bars,
+            )
+    finally:
+        made.close()
+    found.save(out)
+    show(found)
+    console.say(f"Written to {out}. See it: telos report {out.parent}")
+
+
+def command_line() -> str:
+    """The command that runs now, as it would be typed."""
+    return shlex.join(["telos", *sys.argv[1:]])
+
+
+def show(found: Evaluation) -> None:
+    """The numbers of an evaluation as a table, floors beside the result."""
+    from telos.evaluation import wilson
+
+    def row(name: str, successes: int, touched: int, n: int) -> list[str]:
+        low, high = wilson(successes, n)
+        return [
+            name,
+            f"{successes / n:.1%}",
+            f"{low:.1%} to {high:.1%}",
+            f"{touched / n:.1%}",
+            f"{n}",
+        ]
+
+    rows = [row("telos", found.successes, found.touched, found.n)]
+    if found.rows_without:
+        free = found.rows_without
+        touched = sum(task.first_touch is not None for task in free)
+        rows.append(row("without guardrail", sum(task.success for task in free), touched, len(free)))
+    rows += [row(f"floor: {floor.name}", floor.successes, floor.touched, floor.n) for floor in found.floors]
+    console.table(
+        f"{found.world}, held-out tasks",
+        ["", "success at the last step", "95 % interval", "at first touch", "n"],
+        rows,
+    )
+    numbers = {
+        "model evaluations per plan": f"{found.evaluations_per_plan:,.0f}",
+        "CPU-seconds per plan": f"{found.cpu_seconds_per_plan:.3f} ({found.planning.batch} at a time)",
+        "plans per episode": f"{found.plans_per_episode:.1f}",
+    }
+    stored = found.to_json()
+    if found.guardrail:
+        numbers["true violations"] = f"{stored['violations']:.1%} of the episodes"
+        if found.rows_without:
+            numbers["violations without it"] = f"{stored['violations_without']:.1%} of the episodes"
+        numbers["plans that found nothing safe"] = f"{found.infeasible:.1%}"
+    console.facts("", numbers)

@@ -1,0 +1,63 @@
+"""`telos train`: a world model, its decoder and its readouts, from an episode store."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from telos.cli import console
+from telos.cli.progress import Bars
+
+if TYPE_CHECKING:
+    from telos.model import Model
+
+
+def train(
+    *,
+    data: Path,
+    out: Path,
+    recipe: str = "rooms",
+    seed: int = 0,
+    allow_collapse: bool = False,
+) -> None:
+    """Train what a recipe says on an episode store. Run again, it continues where it last saved.
+
+    Args:
+        data: the episode store that `telos collect` or `telos data import` wrote.
+        out: the folder of the run; the checkpoint is in its folder "model".
+        recipe: the architecture, losses, steps and planning settings.
+        seed: of the first weights and of the order of the data.
+        allow_collapse: go on where the representation has collapsed, to see what happens.
+    """
+    from telos import recipes
+    from telos.data import EpisodeStore
+    from telos.training import train as fit
+
+    chosen = recipes.get(recipe)
+    with EpisodeStore.open(data) as store, console.interruptible(kept(out)), Bars() as bars:
+        model = fit(store, chosen, out, seed=seed, allow_collapse=allow_collapse, progress=bars)
+    show(model)
+    console.say(f"Written to {out / 'model'}. Next: telos evaluate --model {out / 'model'}")
+
+
+def kept(out: Path) -> str:
+    """What Ctrl-C leaves of a training run."""
+    return f"Training is saved in {out}, at most half a minute ago; the same command continues."
+
+
+def show(model: Model) -> None:
+    """What was trained."""
+    size = sum(weight.numel() for weight in model.parameters())
+    readouts = {
+        f"readout {name}": f"off by {head.error:.3g} {head.unit} on average; {head.labels} labels"
+        for name, head in model.readouts.items()
+    }
+    console.facts(
+        "Model",
+        {
+            "world": model.config.world,
+            "parameters": f"{size:,}",
+            "state": f"{model.config.state_size}",
+            **readouts,
+        },
+    )
