@@ -1,0 +1,53 @@
+"""Typed configuration to JSON and back, with errors for names that do not exist."""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+import typing
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from telos.errors import UnknownName
+
+T = TypeVar("T")
+
+
+def to_dict(value: Any) -> Any:
+    """A dataclass, and what it holds, as plain dictionaries, lists, numbers and strings."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: to_dict(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): to_dict(item) for key, item in value.items()}
+    if isinstance(value, tuple | list):
+        return [to_dict(item) for item in value]
+    return value
+
+
+def from_dict(kind: type[T], value: Any) -> T:
+    """Make a `kind` of what `to_dict` gave. `UnknownName` for a field that `kind` does not have."""
+    return _convert(kind, value, kind.__name__)
+
+
+def _convert(kind: Any, value: Any, path: str) -> Any:
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if origin in (types.UnionType, typing.Union):
+        if value is None:
+            return None
+        (inner,) = (argument for argument in arguments if argument is not type(None))
+        return _convert(inner, value, path)
+    if origin is tuple:
+        inner = [arguments[0]] * len(value) if arguments[-1] is Ellipsis else arguments
+        return tuple(_convert(part, item, path) for part, item in zip(inner, value, strict=True))
+    if origin in (dict, Mapping):
+        return {key: _convert(arguments[1], item, f"{path}.{key}") for key, item in value.items()}
+    if dataclasses.is_dataclass(kind):
+        if not isinstance(value, Mapping):
+            raise ValueError(f"{path} must be a table of settings; got {value!r}.")
+        hints = typing.get_type_hints(kind)
+        names = [field.name for field in dataclasses.fields(kind)]
+        for name in value:
+            if name not in names:
+                raise UnknownName(f"setting of {path}", name, names)
+        return kind(**{name: _convert(hints[name], item, f"{path}.{name}") for name, item in value.items()})
+    return value

@@ -1,0 +1,50 @@
+"""Building blocks with no JEPA meaning."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+
+def mlp(sizes: Sequence[int], activation: type[nn.Module] = nn.ReLU) -> nn.Sequential:
+    """Linear layers through `sizes`, with `activation` between them and none at the end."""
+    layers: list[nn.Module] = []
+    for index in range(len(sizes) - 1):
+        layers.append(nn.Linear(sizes[index], sizes[index + 1]))
+        if index < len(sizes) - 2:
+            layers.append(activation())
+    return nn.Sequential(*layers)
+
+
+class ResidualConv(nn.Module):
+    """Two 3x3 convolutions around an identity: `[N, C, H, W]` to the same shape."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(channels, channels, 3, padding=1)
+        self.second = nn.Conv2d(channels, channels, 3, padding=1)
+
+    def forward(self, features: Tensor) -> Tensor:
+        return features + self.second(torch.relu(self.first(torch.relu(features))))
+
+
+class SpatialSoftmax(nn.Module):
+    """Where each channel is active: `[N, C, H, W]` to expected coordinates in -1..1, `[N, 2C]`.
+
+    Each channel's map becomes a distribution over positions by a softmax; its mean is the answer, so
+    that a position is read at a precision finer than the grid (Levine et al. 2016, arXiv 1504.00702).
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.log_temperature = nn.Parameter(torch.full((channels, 1), 1.5))
+
+    def forward(self, features: Tensor) -> Tensor:
+        height, width = features.shape[-2:]
+        logits = features.flatten(2).float() * self.log_temperature.exp()
+        weights = logits.softmax(-1).unflatten(-1, (height, width))
+        x = torch.linspace(-1, 1, width, device=features.device)
+        y = torch.linspace(-1, 1, height, device=features.device)
+        return torch.cat([weights.sum(-2) @ x, weights.sum(-1) @ y], dim=-1)

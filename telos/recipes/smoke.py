@@ -1,0 +1,29 @@
+"""A recipe that only shows that every part works, in seconds: for tests and for first steps."""
+
+from __future__ import annotations
+
+from telos.training.config import (
+    Architecture,
+    Collection,
+    Heads,
+    Optimisation,
+    Prediction,
+    Recipe,
+    Representation,
+)
+
+
+def smoke() -> Recipe:
+    """Far too little of everything; the agent it makes does not reach its goals."""
+    few = Optimisation(steps=10, batch=8, warmup=2)
+    return Recipe(
+        name="smoke",
+        world="telos/TwoRooms-v0",
+        collection=Collection(episodes=16, length=40),
+        architecture=Architecture(
+            state_size=32, slow_size=8, encoder_width=8, predictor_hidden=64, predictor_layers=2
+        ),
+        representation=Representation(optimisation=few, horizon=3),
+        prediction=Prediction(optimisation=few, horizon=4),
+        heads=Heads(labels=64, readout_steps=50, decoder=few),
+    )

@@ -1,0 +1,23 @@
+"""Self-supervised losses and the indicators of collapse."""
+
+from telos.ssl.indicators import indicators, rank_me, within_episode_share
+from telos.ssl.losses import (
+    covariance_loss,
+    invariance_loss,
+    inverse_dynamics_loss,
+    prediction_loss,
+    temporal_similarity_loss,
+    variance_loss,
+)
+
+__all__ = [
+    "covariance_loss",
+    "indicators",
+    "invariance_loss",
+    "inverse_dynamics_loss",
+    "prediction_loss",
+    "rank_me",
+    "temporal_similarity_loss",
+    "variance_loss",
+    "within_episode_share",
+]

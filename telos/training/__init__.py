@@ -1,0 +1,29 @@
+"""Training: from an episode store and a recipe to a model."""
+
+from telos.training.config import (
+    Architecture,
+    Collection,
+    Heads,
+    Optimisation,
+    Prediction,
+    Recipe,
+    Representation,
+    Weights,
+)
+from telos.training.heads import fit_decoder, fit_readouts
+from telos.training.train import model_config, train
+
+__all__ = [
+    "Architecture",
+    "Collection",
+    "Heads",
+    "Optimisation",
+    "Prediction",
+    "Recipe",
+    "Representation",
+    "Weights",
+    "fit_decoder",
+    "fit_readouts",
+    "model_config",
+    "train",
+]

@@ -1,0 +1,107 @@
+"""The typed configuration of a training run: what a recipe is made of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from telos.actor import Evolution
+from telos.configurator import Configurator
+
+
+@dataclass(frozen=True)
+class Collection:
+    """How much experience to collect, and how to explore."""
+
+    episodes: int = 2048
+    length: int = 64  # environment steps per episode
+    hold: tuple[int, int] = (4, 32)  # shortest and longest time that an exploring action is held
+    pause: float = 0.1  # part of holds that hardly move
+    full: float = 0.5  # part of holds at the bound
+    drift: float = 0.05  # radians per step that a held direction drifts
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """The sizes of encoder and predictor; see `telos.model.ModelConfig`."""
+
+    block: int = 4  # environment steps per predictor step
+    frames: int = 1
+    state_size: int = 128
+    slow_size: int = 48
+    encoder_width: int = 32
+    encoder_blocks: int = 0
+    predictor_hidden: int = 512
+    predictor_layers: int = 3
+
+
+@dataclass(frozen=True)
+class Optimisation:
+    """AdamW with a linear warm-up and a cosine decay over the last part of the steps."""
+
+    steps: int
+    batch: int
+    learning_rate: float = 2e-3
+    weight_decay: float = 1e-4
+    warmup: int = 100
+    decay_from: float = 0.5  # the part of the steps after which the learning rate falls
+    clip: float = 5.0  # largest norm of the gradient
+
+
+@dataclass(frozen=True)
+class Weights:
+    """What the terms of the representation's loss weigh."""
+
+    prediction: float = 1.0
+    inverse: float = 10.0
+    # On the fast part of the state, what changes during an episode:
+    variance: float = 1.0
+    covariance: float = 0.05
+    temporal: float = 2.0
+    # On the slow part, what does not:
+    slow_variance: float = 4.0
+    slow_covariance: float = 0.2
+    slow_invariance: float = 4.0
+
+
+@dataclass(frozen=True)
+class Representation:
+    """The first stage: encoder, predictor and inverse dynamics together."""
+
+    optimisation: Optimisation = field(default_factory=lambda: Optimisation(steps=1000, batch=64))
+    horizon: int = 8  # predictor steps per window
+    weights: Weights = field(default_factory=Weights)
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """The second stage: the predictor alone, on states of the frozen encoder, over long horizons."""
+
+    optimisation: Optimisation = field(
+        default_factory=lambda: Optimisation(steps=1500, batch=512, learning_rate=1e-3, clip=1.0)
+    )
+    horizon: int = 12
+
+
+@dataclass(frozen=True)
+class Heads:
+    """What is trained on frozen states afterwards: readouts on few labels, and the decoder."""
+
+    labels: int = 500  # labelled frames per readout
+    readout_steps: int = 1000
+    decoder: Optimisation = field(
+        default_factory=lambda: Optimisation(steps=400, batch=128, learning_rate=2e-3, clip=1.0)
+    )
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that makes an agent for one world: experience, model, training, planning."""
+
+    name: str
+    world: str
+    collection: Collection = field(default_factory=Collection)
+    architecture: Architecture = field(default_factory=Architecture)
+    representation: Representation = field(default_factory=Representation)
+    prediction: Prediction = field(default_factory=Prediction)
+    heads: Heads = field(default_factory=Heads)
+    configurator: Configurator = field(default_factory=Configurator)

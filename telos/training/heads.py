@@ -1,0 +1,118 @@
+"""What is trained on frozen states: readouts on few labels, and the decoder for looking."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from telos.data import EpisodeStore, labelled_frames
+from telos.model import Model
+from telos.progress import Progress, silent
+from telos.training.batches import BlockWindows
+from telos.training.config import Heads, Optimisation
+from telos.training.run import Step
+from telos.types import Observation
+
+HELD_OUT_LABELS = 500
+
+
+def fit_readouts(
+    model: Model, store: EpisodeStore, heads: Heads | None = None, *, seed: int = 0, progress: Progress = silent
+) -> None:
+    """Train a readout for each reading of the store, on `heads.labels` labelled frames.
+
+    Labels are drawn from training episodes; each readout's error is measured on frames of the held-out
+    ones, which nothing is chosen by. The model's encoder does not change.
+    """
+    heads = heads or Heads()
+    generator = torch.Generator().manual_seed(seed)
+    train, heldout = store.split()
+    device = next(model.parameters()).device
+    states, values = _labelled(model, store, heads.labels, train, generator)
+    test_states, test_values = _labelled(model, store, HELD_OUT_LABELS, heldout, generator)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        for name in store.schema.readings:
+            readout = model.add_readout(name)
+            readout.standardise(states, values[name].to(device))
+            _fit(readout, states, values[name].to(device), heads.readout_steps)
+            with torch.no_grad():
+                error = (readout(test_states) - test_values[name].to(device)).norm(dim=-1).mean()
+            readout.record(labels=len(states), error=float(error))
+            progress("readouts", len(model.readouts), len(store.schema.readings), error=float(error))
+
+
+def fit_decoder(
+    model: Model, store: EpisodeStore, optimisation: Optimisation | None = None, *, seed: int = 0,
+    progress: Progress = silent,
+) -> None:  # fmt: skip
+    """Train a decoder from frozen states to frames; the model's encoder does not change."""
+    optimisation = optimisation or Heads().decoder
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        decoder = model.add_decoder()
+    step = decoder_step(model, store, optimisation.batch)
+    optimiser = torch.optim.AdamW(decoder.parameters(), lr=optimisation.learning_rate)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, optimisation.steps)
+    generator = torch.Generator().manual_seed(seed)
+    for number in range(optimisation.steps):
+        loss, _ = step(generator, number)
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(decoder.parameters(), optimisation.clip)
+        optimiser.step()
+        schedule.step()
+        progress("decoder", number + 1, optimisation.steps, loss=float(loss))
+
+
+def decoder_step(model: Model, store: EpisodeStore, batch: int) -> Step:
+    """A training step of the decoder: mean squared error, the parts of a frame that move counting more.
+
+    Most pixels of most worlds hardly change, and a plain mean would draw those alone. Each pixel is
+    weighed by how far it is from its window's mean, which is largest where something moves.
+    """
+    config = model.config
+    windows = BlockWindows(
+        store, horizon=4, block=config.action_space.block, frames=config.frames, episodes=store.split()[0]
+    )
+    colours = config.frame_shape[2]
+
+    def step(generator: torch.Generator, number: int) -> tuple[Tensor, dict[str, float | Tensor]]:
+        assert model.decoder is not None
+        pixels, _ = windows.sample(-(-batch // 5), generator)
+        pixels = pixels.to(next(model.parameters()).device)
+        with model.precision():
+            with torch.no_grad():
+                states = model.encoder(pixels.flatten(0, 1))
+            drawn = model.decoder(states).float()
+        target = pixels[:, :, -colours:].float() / 255
+        moving = (target - target.mean(1, keepdim=True)).abs().amax(2, keepdim=True)
+        weight = (1 + 20 * moving).flatten(0, 1)
+        error = (drawn - target.flatten(0, 1)).square()
+        return (weight * error).mean(), {"decoder_error": error.detach().mean()}
+
+    return step
+
+
+def _labelled(
+    model: Model, store: EpisodeStore, count: int, episodes: object, generator: torch.Generator
+) -> tuple[Tensor, dict[str, Tensor]]:
+    frames = labelled_frames(store, count, generator, frames=model.config.frames, episodes=episodes)  # type: ignore[arg-type]
+    with torch.no_grad():
+        states = model.encode(Observation(pixels=frames.pixels.to(next(model.parameters()).device)))
+    return states, dict(frames.readings)
+
+
+def _fit(readout: torch.nn.Module, states: Tensor, values: Tensor, steps: int) -> None:
+    """Full-batch AdamW with light noise on the states, which keeps a head of few labels smooth."""
+    optimiser = torch.optim.AdamW(readout.parameters(), lr=3e-3, weight_decay=1e-2)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
+    spread = states.std(0, keepdim=True)
+    for _ in range(steps):
+        noisy = states + 0.02 * spread * torch.randn_like(states)
+        error = (readout(noisy) - values) / readout.value_std
+        loss = error.square().mean()
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        optimiser.step()
+        schedule.step()

@@ -1,0 +1,45 @@
+"""The first stage: learn what to encode, by predicting it."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from telos import ssl
+from telos.model import Model
+from telos.training.config import Weights
+from telos.world_model import unroll
+
+
+def representation_loss(
+    model: Model, pixels: Tensor, actions: Tensor, weights: Weights
+) -> tuple[Tensor, dict[str, Tensor], Tensor]:
+    """The training energy of windows: the loss, its unweighted terms, and the states `[B, T+1, D]`.
+
+    The terms are PLDM's (arXiv 2502.14819): multi-step prediction, variance, covariance, temporal
+    similarity, inverse dynamics. What we add: the first `slow_size` dimensions hold what stays fixed
+    during an episode. They are held invariant over a window and spread over episodes (VICReg with time
+    as the augmentation), since prediction alone takes long to notice a door that few windows pass.
+
+    Args:
+        pixels: uint8 `[B, T+1, C, H, W]`.
+        actions: `[B, T, block * A]`.
+    """
+    with model.precision():
+        states = model.encoder(pixels.flatten(0, 1)).unflatten(0, pixels.shape[:2])
+        imagined = unroll(model.predictor, states[:, 0], actions)
+        recovered = model.inverse(states[:, :-1], states[:, 1:]).float()
+    slow, fast = states.split([model.config.slow_size, states.shape[-1] - model.config.slow_size], dim=-1)
+    terms = {
+        "prediction": ssl.prediction_loss(imagined[:, 1:], states[:, 1:]),
+        "inverse": ssl.inverse_dynamics_loss(recovered, actions * model.predictor.action_scale),
+        "variance": ssl.variance_loss(fast),
+        "covariance": ssl.covariance_loss(fast),
+        "temporal": ssl.temporal_similarity_loss(fast),
+    }
+    if model.config.slow_size:
+        terms["slow_variance"] = ssl.variance_loss(slow)
+        terms["slow_covariance"] = ssl.covariance_loss(slow)
+        terms["slow_invariance"] = ssl.invariance_loss(slow)
+    loss = torch.stack([getattr(weights, name) * term for name, term in terms.items()]).sum()
+    return loss, terms, states.detach()

@@ -1,0 +1,227 @@
+"""Train a world model on an episode store: the stages, one after the other."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from telos import ssl
+from telos.configuration import to_dict
+from telos.data import EpisodeStore
+from telos.errors import TrainingError
+from telos.model import Model, ModelConfig
+from telos.progress import Progress, silent
+from telos.training.batches import BlockWindows
+from telos.training.config import Prediction, Recipe, Representation
+from telos.training.heads import decoder_step, fit_readouts
+from telos.training.representation import representation_loss
+from telos.training.run import Run, Step
+from telos.world_model import unroll
+
+INDICATORS_EVERY = 50
+
+
+def train(
+    store: EpisodeStore,
+    recipe: Recipe,
+    folder: str | Path,
+    *,
+    seed: int = 0,
+    allow_collapse: bool = False,
+    progress: Progress = silent,
+) -> Model:
+    """Train what `recipe` says on the training episodes of `store`; the model is in `folder/model`.
+
+    Stages: the representation (encoder, predictor and inverse dynamics together), the predictor on
+    frozen states, a decoder, readouts. A run that was stopped goes on where it last saved, to the same
+    losses; a finished one is loaded. `folder/metrics.jsonl` holds the curves.
+
+    Errors: `TrainingError` if a loss is not finite or the representation has collapsed (unless
+    `allow_collapse`); `CheckpointError` if `folder` holds another run.
+    """
+    folder = Path(folder)
+    config = model_config(store, recipe)
+    model = _new_model(config, store, recipe, seed)
+    run = Run(folder, model, _fingerprint(store, recipe, seed), seed=seed)
+    learned = [*model.encoder.parameters(), *model.predictor.parameters(), *model.inverse.parameters()]
+    run.stage_loop(
+        "representation",
+        learned,
+        _representation_step(model, store, recipe.representation, allow_collapse=allow_collapse),
+        recipe.representation.optimisation,
+        progress=progress,
+    )
+    if "prediction" not in run.finished:  # encoding every frame takes a while, and only this stage needs it
+        run.stage_loop(
+            "prediction",
+            model.predictor.parameters(),
+            _prediction_step(model, store, recipe.prediction, progress),
+            recipe.prediction.optimisation,
+            progress=progress,
+        )
+    assert model.decoder is not None
+    heads = recipe.heads
+    run.stage_loop(
+        "decoder",
+        model.decoder.parameters(),
+        decoder_step(model, store, heads.decoder.batch),
+        heads.decoder,
+        progress=progress,
+    )
+    fit_readouts(model, store, heads, seed=seed, progress=progress)
+    provenance = {
+        "recipe": to_dict(recipe),
+        "seed": seed,
+        "frames": store.num_frames,
+        "cpu_seconds": round(run.clock.seconds, 1),
+    }
+    model.save(folder / "model", provenance=provenance)
+    return model.eval()
+
+
+def model_config(store: EpisodeStore, recipe: Recipe) -> ModelConfig:
+    """The shapes of the model that `recipe` trains on `store`."""
+    parts = recipe.architecture
+    schema = store.schema
+    return ModelConfig(
+        world=schema.world or recipe.world,
+        frame_shape=schema.frame_shape,
+        action_space=replace(schema.action_space, block=parts.block, held=True),
+        frames=parts.frames,
+        state_size=parts.state_size,
+        slow_size=parts.slow_size,
+        encoder_width=parts.encoder_width,
+        encoder_blocks=parts.encoder_blocks,
+        predictor_hidden=parts.predictor_hidden,
+        predictor_layers=parts.predictor_layers,
+        readings=dict(schema.readings),
+    )
+
+
+def _new_model(config: ModelConfig, store: EpisodeStore, recipe: Recipe, seed: int) -> Model:
+    """An untrained model with the store's pixel statistics; the same weights for the same seed."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = Model(config)
+        model.add_decoder()
+    windows = BlockWindows(
+        store, horizon=1, block=config.action_space.block, frames=config.frames, episodes=store.split()[0]
+    )
+    pixels, _ = windows.sample(256, torch.Generator().manual_seed(seed))
+    flat = pixels.flatten(0, 1).float()
+    model.encoder.standardise_by(flat.mean((0, 2, 3)), flat.std((0, 2, 3)))
+    return model
+
+
+def _representation_step(
+    model: Model, store: EpisodeStore, settings: Representation, *, allow_collapse: bool
+) -> Step:
+    config = model.config
+    windows = BlockWindows(
+        store,
+        horizon=settings.horizon,
+        block=config.action_space.block,
+        frames=config.frames,
+        episodes=store.split()[0],
+    )
+    batch = settings.optimisation.batch
+
+    def step(generator: torch.Generator, number: int) -> tuple[Tensor, dict[str, float | Tensor]]:
+        pixels, actions = windows.sample(batch, generator)
+        loss, terms, states = representation_loss(model, pixels, actions, settings.weights)
+        values: dict[str, float | Tensor] = {key: term.detach() for key, term in terms.items()}
+        if (number + 1) % INDICATORS_EVERY == 0:
+            values |= ssl.indicators(states)
+            if number + 1 > settings.optimisation.steps // 3 and not allow_collapse:
+                _check_collapse(values, number + 1)
+        return loss, values
+
+    return step
+
+
+def _check_collapse(values: dict[str, float | Tensor], step: int) -> None:
+    std, within = float(values["std"]), float(values["within_episode_variance"])
+    if std < 0.02 or within < 0.002:
+        raise TrainingError(
+            f"the representation has collapsed at step {step}: standard deviation {std:.3f}, share of "
+            f"variance within episodes {within:.4f} (a slow-feature collapse if only this one is near 0). "
+            "Raise the weight of inverse dynamics or of variance, or allow collapse to go on."
+        )
+
+
+def _prediction_step(model: Model, store: EpisodeStore, settings: Prediction, progress: Progress) -> Step:
+    """Train the predictor alone on cached states: no pixel is encoded twice, so windows can be long."""
+    latents = _Latents(model, store, settings.horizon, progress)
+    batch = settings.optimisation.batch
+
+    def step(generator: torch.Generator, number: int) -> tuple[Tensor, dict[str, float | Tensor]]:
+        states, actions = latents.sample(batch, generator)
+        with model.precision():
+            imagined = unroll(model.predictor, states[:, 0], actions)
+        loss = ssl.prediction_loss(imagined[:, 1:], states[:, 1:])
+        return loss, {"long_prediction": loss.detach()}
+
+    return step
+
+
+class _Latents:
+    """The states of all training frames, and windows of them at block distance."""
+
+    def __init__(self, model: Model, store: EpisodeStore, horizon: int, progress: Progress) -> None:
+        self.block, self.size = model.config.action_space.block, model.config.action_space.dimension
+        self.frames, self.horizon = model.config.frames, horizon
+        states, actions, starts = [], [], []
+        episodes = store.split()[0]
+        row = 0
+        for number, episode in enumerate(episodes):
+            record = store[int(episode)]
+            encoded = _encode_episode(model, record.frames)
+            states.append(encoded)
+            first = self.frames - 1
+            moves = record.actions[first:]
+            actions.append(torch.from_numpy(np.concatenate([moves, moves[:1] * 0])))
+            starts.append(torch.arange(row, row + max(0, len(encoded) - horizon * self.block)))
+            row += len(encoded)
+            progress("encode", number + 1, len(episodes))
+        self.states, self.actions = torch.cat(states), torch.cat(actions)
+        self.starts = torch.cat(starts)
+        if not len(self.starts):
+            raise TrainingError(
+                f"no episode is as long as the predictor's horizon, {horizon} blocks of {self.block} steps. "
+                "Collect longer episodes or lower prediction.horizon."
+            )
+
+    def sample(self, batch: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """States `[batch, T+1, D]` and block actions `[batch, T, block * A]`."""
+        start = self.starts[torch.randint(len(self.starts), (batch,), generator=generator)][:, None]
+        states = self.states[start + self.block * torch.arange(self.horizon + 1)]
+        actions = self.actions[start + torch.arange(self.horizon * self.block)]
+        return states, actions.reshape(batch, self.horizon, self.block * self.size)
+
+
+@torch.no_grad()
+def _encode_episode(model: Model, frames: np.ndarray) -> Tensor:
+    """The states `[T+1 - (stack - 1), D]` of an episode's frames uint8 `[T+1, H, W, C]`."""
+    pixels = torch.from_numpy(frames).permute(0, 3, 1, 2)
+    stack = model.config.frames
+    if stack > 1:
+        pixels = torch.cat([pixels[shift : len(pixels) - stack + 1 + shift] for shift in range(stack)], dim=1)
+    with model.precision():
+        return torch.cat([model.encoder(part) for part in pixels.split(512)])
+
+
+def _fingerprint(store: EpisodeStore, recipe: Recipe, seed: int) -> str:
+    settings = {
+        "recipe": to_dict(recipe) | {"configurator": None},
+        "seed": seed,
+        "frames": store.num_frames,
+        "episodes": len(store),
+        "world": store.schema.world,
+    }
+    return hashlib.sha256(json.dumps(settings, sort_keys=True, default=str).encode()).hexdigest()

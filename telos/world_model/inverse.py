@@ -1,0 +1,19 @@
+"""Inverse dynamics: the block of actions that led from one state to the next."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from telos.nn import mlp
+
+
+class InverseDynamics(nn.Module):
+    """Two states `[..., D]` one block apart to the scaled block actions `[..., block * A]` between them."""
+
+    def __init__(self, *, state_size: int, action_size: int, hidden: int = 256) -> None:
+        super().__init__()
+        self.network = mlp([2 * state_size, hidden, action_size])
+
+    def forward(self, states: Tensor, following: Tensor) -> Tensor:
+        return self.network(torch.cat([states, following], dim=-1))
