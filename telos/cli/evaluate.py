@@ -119,8 +119,8 @@ def show(found: Evaluation) -> None:
         rows.append(row("without guardrail", sum(task.success for task in free), touched, len(free)))
     rows += [row(f"floor: {floor.name}", floor.successes, floor.touched, floor.n) for floor in found.floors]
     console.table(
-        f"{found.world}, held-out tasks",
-        ["", "success at the last step", "95 % interval", "at first touch", "n"],
+        f"{found.world}: at the goal at the last step, held-out tasks",
+        ["", "success", "95 % interval", "at first touch", "n"],
         rows,
     )
     numbers = {

@@ -15,12 +15,20 @@ from rich.console import Console
 from telos.cli import console
 from telos.cli.collect import collect
 from telos.cli.data import data
+from telos.cli.demo import demo
+from telos.cli.evaluate import evaluate
 from telos.cli.names import mistyped
+from telos.cli.plan import plan
+from telos.cli.train import train
 from telos.cli.worlds import worlds
 from telos.errors import TelosError
 
 COMMANDS: dict[str, Callable[..., Any]] = {
+    "demo": demo,
     "collect": collect,
+    "train": train,
+    "evaluate": evaluate,
+    "plan": plan,
     "worlds": worlds,
     "data": data,
 }
