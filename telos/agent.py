@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, overload
+from typing import overload
 
 import numpy as np
 import torch
@@ -19,6 +19,7 @@ from telos.configurator import Configurator, Configure, Situation, batches
 from telos.cost import Effort, Goal, ReadingGoal, Term, checked_energy
 from telos.errors import UnknownName
 from telos.memory import Moment, PlanRecord, Pursuit, Usage, WorkingMemory, usage
+from telos.model import Model
 from telos.types import (
     Configuration,
     Cost,
@@ -31,9 +32,6 @@ from telos.types import (
     Task,
     Trajectory,
 )
-
-if TYPE_CHECKING:
-    from telos.model import Model
 
 ROUNDING = 1e-4
 """Total violation that may be rounding: a planner scores the same states in a batch of another shape."""

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from telos.actor import CEM, MPPI
 from telos.agent import Agent
 from telos.configurator import Configurator
 from telos.cost import Box, Effort, Goal, keep_in, keep_out
@@ -103,10 +104,11 @@ def test_the_next_search_begins_with_the_rest_of_the_plan():
     assert asked[1].warm_start[0, 7].tolist() == [0, 0]
 
 
-def test_guardrails_hold_in_closed_loop_where_without_them_they_do_not():
+@pytest.mark.parametrize("planner", [Shooting(512), CEM(candidates=128), MPPI(candidates=128)])
+def test_guardrails_hold_in_closed_loop_where_without_them_they_do_not(planner):
     goals, start = Plane((9, 6), (9, 8)).frames(), ((1, 6), (2, 9))
     for guardrails, held in (((), False), ((keep_out(place, ZONE, substeps=2, buffer=0.1),), True)):
-        agent, world = make(guardrails=guardrails, planner=Shooting(512)), Plane(*start)
+        agent, world = make(guardrails=guardrails, planner=planner), Plane(*start)
         agent.reach(goals)
         assert (depth(live(agent, world, 40)) <= 0) == held
 
