@@ -227,19 +227,15 @@ class Demo:
         )
 
     def _analyse(self, bars: Bars) -> None:
-        from telos.data import EpisodeStore
-        from telos.evaluation import analyse
-        from telos.model import Model
+        from telos.cli.report import analyse
 
-        with EpisodeStore.open(self.out / "data") as store:
-            found = analyse(Model.load(self.out / "model"), store, world=self.recipe.world, progress=bars)
-        found.save(self.out)
+        analyse(self.out, bars)
 
     def _report(self, bars: Bars) -> None:
-        from telos.cli.report import write
+        from telos.reports import write_report
 
         bars("report", 0, 1)
-        write(self.out, self.out / "report.html")
+        write_report(self.out)
         bars("report", 1, 1)
 
 

@@ -19,6 +19,7 @@ from telos.cli.demo import demo
 from telos.cli.evaluate import evaluate
 from telos.cli.names import mistyped
 from telos.cli.plan import plan
+from telos.cli.report import report
 from telos.cli.train import train
 from telos.cli.worlds import worlds
 from telos.errors import TelosError
@@ -29,6 +30,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "train": train,
     "evaluate": evaluate,
     "plan": plan,
+    "report": report,
     "worlds": worlds,
     "data": data,
 }
