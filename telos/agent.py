@@ -78,7 +78,7 @@ class Agent:
     @property
     def guardrails(self) -> tuple[Guardrail, ...]:
         """The guardrails that hold now: the agent's own, then those of the task."""
-        return self._guardrails + (self._task.guardrails if self._task else ())
+        return (*self._guardrails, *(self._task.guardrails if self._task else ()))
 
     @property
     def task(self) -> Task | None:
