@@ -1,0 +1,117 @@
+"""telos collect, train, evaluate and plan, one after the other, with the smallest recipe."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from telos.cli import main
+from telos.evaluation import Evaluation
+from telos.model import Model
+from telos.worlds import make
+
+SHORT = ["--world", "short_rooms:Short"]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A run folder with data and a model."""
+    folder = tmp_path_factory.mktemp("run")
+    assert main(["collect", "--recipe", "smoke", "--out", str(folder / "data")]) == 0
+    assert main(["train", "--recipe", "smoke", "--data", str(folder / "data"), "--out", str(folder)]) == 0
+    return folder
+
+
+def evaluate(run, out, *more):
+    arguments = ["evaluate", "--model", str(run / "model"), "--out", str(out), "--tasks", "2", *SHORT]
+    return main([*arguments, *more])
+
+
+def test_the_trained_model_has_a_readout_and_a_decoder(run):
+    model = Model.load(run / "model")
+    assert model.readouts["agent_xy"].labels == 64
+    assert model.decoder is not None
+
+
+def test_another_seed_in_the_same_folder_is_an_error_that_says_so(run, capsys):
+    arguments = ["--recipe", "smoke", "--data", str(run / "data"), "--out", str(run), "--seed", "1"]
+    assert main(["train", *arguments]) == 1
+    assert "another recipe, data or seed" in capsys.readouterr().err
+
+
+def test_an_unknown_recipe_lists_the_near_names(run, capsys):
+    assert main(["train", "--recipe", "smok", "--data", str(run / "data"), "--out", str(run)]) == 1
+    assert "Did you mean smoke" in capsys.readouterr().err
+
+
+def test_evaluate_writes_numbers_with_their_floors(run, tmp_path, capsys):
+    assert evaluate(run, tmp_path / "evaluation") == 0
+    stored = json.loads((tmp_path / "evaluation" / "evaluation.json").read_text())
+    assert stored["n"] == 2
+    assert {"success", "interval", "noop", "random", "cpu_seconds_per_plan"} <= stored.keys()
+    assert "floor: no-op" in capsys.readouterr().out
+
+
+def test_evaluate_measures_a_goal_and_a_region_of_the_users_own(run, tmp_path):
+    own = ["--goal", "agent_xy=_,20", "--within", "60", "--keep-out", "agent_xy:disc:32,32,2"]
+    assert evaluate(run, tmp_path / "evaluation", *own) == 0
+    found = Evaluation.load(tmp_path / "evaluation")
+    assert found.success == 1  # no dot is 60 px from that line
+    assert found.rows[0].violation is not None
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (["--goal", "agent_xy=1,2"], "--within"),
+        (["--goal-image", "x.png"], "cannot be measured"),
+        (["--guardrail", "acros"], "Did you mean across"),
+        (["--keep-out", "agent_xy:dsc:1,2,3"], "Did you mean disc"),
+        (["--goal", "agent_xy=1,2,3", "--within", "2"], "must have 2 values"),
+        (["--guardrail", "across", "--keep-in", "agent_xy:disc:1,2,3"], "give one"),
+    ],
+)
+def test_evaluate_says_what_is_wrong_with_an_objective(run, tmp_path, given, said, capsys):
+    assert evaluate(run, tmp_path / "evaluation", *given) == 1
+    assert said in capsys.readouterr().err
+    assert not (tmp_path / "evaluation").exists()
+
+
+def test_report_writes_one_file_with_what_the_run_has(run, tmp_path, capsys):
+    evaluate(run, run / "evaluation")
+    assert main(["report", str(run), "--out", str(tmp_path / "report.html")]) == 0
+    assert (run / "analysis.npz").exists()
+    assert "floor" in (tmp_path / "report.html").read_text()
+    assert str(tmp_path / "report.html") in capsys.readouterr().out.replace("\n", "")
+
+
+def test_report_of_a_folder_with_nothing_says_so(tmp_path, capsys):
+    assert main(["report", str(tmp_path)]) == 1
+    assert "nothing to report" in capsys.readouterr().err
+
+
+def test_plan_draws_an_episode(run, tmp_path, capsys):
+    out = tmp_path / "plan.gif"
+    given = ["--goal", "agent_xy=10,50", "--effort", "0.1", "--out", str(out)]
+    assert main(["plan", "--model", str(run / "model"), *given, *SHORT]) == 0
+    with Image.open(out) as picture:
+        assert picture.n_frames == 25
+    assert "agent_xy at the end" in capsys.readouterr().out
+
+
+def test_plan_plans_once_from_a_picture_to_a_picture(run, tmp_path, capsys):
+    world = make("telos/TwoRooms-v0")
+    for name, seed in (("now", 0), ("then", 1)):
+        Image.fromarray(np.array(world.reset([seed])[0])).save(tmp_path / f"{name}.png")
+    given = ["--start-image", str(tmp_path / "now.png"), "--goal-image", str(tmp_path / "then.png")]
+    assert main(["plan", "--model", str(run / "model"), *given, "--out", str(tmp_path / "plan.png")]) == 0
+    assert "status" in capsys.readouterr().out
+    assert (tmp_path / "plan.png").exists()
+
+
+def test_a_picture_of_another_size_is_an_error_that_says_both_sizes(run, tmp_path, capsys):
+    Image.new("RGB", (32, 48)).save(tmp_path / "small.png")
+    given = ["--start-image", str(tmp_path / "small.png"), "--goal", "agent_xy=1,1"]
+    assert main(["plan", "--model", str(run / "model"), *given]) == 1
+    assert "64 x 64 pixels, as the model's frames are; got 32 x 48" in capsys.readouterr().err
