@@ -39,9 +39,12 @@ class Ending:
 
 
 def diagnose(ending: Ending, world: World) -> str:
-    """One phrase: the first of these causes that applies to a task that was not at its goal at the end."""
+    """The first cause that applies to a task that was not at its goal at the end, then its numbers.
+
+    The cause comes before the first number or bracket, so that equal causes can be counted.
+    """
     if ending.first_touch is not None:
-        return f"reached the goal at step {ending.first_touch} and left it"
+        return f"reached the goal and left it (was there at step {ending.first_touch})"
     if ending.safe_share > 0.5:
         return f"found no plan inside the guardrails ({ending.safe_share:.0%} of its plans)"
     name = next(iter(ending.goal), None)
@@ -59,7 +62,7 @@ def diagnose(ending: Ending, world: World) -> str:
     if _pressing(ending, path, world):
         return f"pushed without moving, {away}"
     travelled = float(np.linalg.norm(path[0] - goal)) - gap
-    return f"stopped {away}" if travelled > 0 else f"ended farther away than it began, {away}"
+    return f"stopped short, {away}" if travelled > 0 else f"ended farther away than it began, {away}"
 
 
 def _pressing(ending: Ending, path: np.ndarray, world: World) -> bool:

@@ -1,4 +1,4 @@
-"""States of recorded frames, in batches."""
+"""What an evaluation asks a model for: the states of many frames, and how many labels it has seen."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from telos.cost import Readout
 from telos.types import Observation
 
 if TYPE_CHECKING:
@@ -26,3 +27,8 @@ def encode_all(model: Model, pixels: Tensor) -> Tensor:
 def still(frames: Tensor, count: int) -> Tensor:
     """Pixels `[n, count, C, H, W]` of frames uint8 `[n, H, W, C]` in which nothing moves."""
     return frames.permute(0, 3, 1, 2)[:, None].expand(-1, count, -1, -1, -1)
+
+
+def label_counts(model: Model) -> dict[str, int]:
+    """How many labelled frames each of the model's readouts was trained on."""
+    return {name: head.labels for name, head in model.readouts.items() if isinstance(head, Readout)}

@@ -118,7 +118,7 @@ def rooms_frames(world: Rooms, copy: int, spacing: float) -> tuple[np.ndarray, n
     (left, top), (right, bottom) = BORDER[:2], BORDER[2:]
     xs, ys = np.arange(left + 0.5, right, spacing), np.arange(top + 0.5, bottom, spacing)
     places = np.stack(np.meshgrid(xs, ys), axis=-1).reshape(-1, 2)
-    places = places[~inside(places, floor.walls)]
+    places = places[~inside(places, floor.walls, margin=0.5)]
     rooms = np.repeat(background(floor)[None], len(places), axis=0)
     return places, paint_dots(rooms, places)
 

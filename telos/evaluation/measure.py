@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from telos.configurator import Configurator, Configure
 from telos.data import Persistent, Uniform
 from telos.errors import UnknownName
+from telos.evaluation.encoding import label_counts
 from telos.evaluation.episodes import DrawGuardrails, Record, Run, run_episodes
 from telos.evaluation.plain import machine, plain, versions
 from telos.evaluation.policies import AgentPolicy, Aim, Blind, NoOp, aim_at_picture
@@ -104,7 +105,7 @@ def evaluate(
                 "aim": plain(aim),
                 "guardrail": plain(protocol),
                 "model": plain(model.config),
-                "labels": {name: readout.labels for name, readout in model.readouts.items()},
+                "labels": label_counts(model),
             },
             versions=versions(),
             machine=machine(),

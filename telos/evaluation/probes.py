@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from telos.data import EpisodeStore, LabelledFrames, labelled_frames
-from telos.evaluation.encoding import encode_all
+from telos.evaluation.encoding import encode_all, label_counts
 from telos.progress import Progress, silent
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def probe(
             with torch.no_grad():
                 device = next(model.parameters()).device
                 guesses["readout"] = model.read(name, tests.to(device)).cpu()
-            counts["readout"] = int(model.readouts[name].label_count)
+            counts["readout"] = label_counts(model)[name]
         found += [
             ProbeResult(name, reading.unit, method, counts[method], len(truth), _error(guess, truth))
             for method, guess in guesses.items()

@@ -18,9 +18,9 @@ def there(start, stop, steps=20):
 @pytest.mark.parametrize(
     ("what", "says"),
     [
-        (ending(there((10, 10), (50, 50)), (50, 50), touch=17), "reached the goal at step 17 and left it"),
+        (ending(there((10, 10), (50, 50)), (50, 50), touch=17), "reached the goal and left it (was there at step 17)"),
         (ending(there((10, 10), (11, 10)), (15, 40), safe=0.9), "found no plan inside the guardrails (90%"),
-        (ending(there((8, 10), (8, 20)), (8, 40)), "stopped 20 px from the goal"),
+        (ending(there((8, 10), (8, 20)), (8, 40)), "stopped short, 20 px from the goal"),
         (ending(there((8, 30), (8, 10)), (8, 40)), "ended farther away than it began"),
         (ending(there((8, 10), (18, 50)), (30, 50)), "on the wrong side of a wall, 12 px from the goal"),
     ],
