@@ -33,8 +33,8 @@ class ModelConfig:
     frame_shape: tuple[int, int, int]  # H, W, C
     action_space: ActionSpace  # with the block that one predictor step spans
     frames: int = 1  # consecutive environment frames that perception sees at once
-    state_size: int = 128  # D
-    slow_size: int = 48  # how many of the D hold what stays fixed during an episode
+    state_size: int = 64  # D
+    slow_size: int = 24  # how many of the D hold what stays fixed during an episode
     encoder_width: int = 32
     encoder_blocks: int = 0
     predictor_hidden: int = 512

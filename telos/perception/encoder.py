@@ -9,12 +9,13 @@ from telos.nn import ResidualConv, SpatialSoftmax, mlp
 
 
 class ConvEncoder(nn.Module):
-    """Pixels `[N, C, H, W]` uint8 to states `[N, D]`: patches, a few convolutions, read in two ways.
+    """Pixels `[N, C, H, W]` uint8 to states `[N, D]`: patches, convolutions, read in two ways.
 
-    A spatial softmax says where things are, at sub-pixel precision; a linear map of the coarse
-    features says what the scene looks like. `channels` counts frames times colours; H and W must be
-    multiples of 8. On a CPU the patch stem (stride 4) is what makes it cheap: no layer works at more
-    than H/4 x W/4.
+    A spatial softmax says where things are, at sub-pixel precision. The profiles, each feature's
+    maximum over every row and every column, say what the scene is made of: with a thousand layouts a
+    linear map of the whole feature grid learned them by heart, and profiles carry over to new ones.
+    `channels` counts frames times colours; H and W must be multiples of 4. On a CPU the patch stem
+    (stride 4) is what makes it cheap: no layer works at more than H/4 x W/4.
     """
 
     pixel_mean: Tensor
@@ -24,8 +25,8 @@ class ConvEncoder(nn.Module):
         self, *, channels: int, image_size: tuple[int, int], state_size: int, width: int = 32, blocks: int = 0
     ) -> None:
         super().__init__()
-        if image_size[0] % 8 or image_size[1] % 8:
-            raise ValueError(f"image_size must be multiples of 8; got {image_size}. Resize the frames.")
+        if image_size[0] % 4 or image_size[1] % 4:
+            raise ValueError(f"image_size must be multiples of 4; got {image_size}. Resize the frames.")
         self.register_buffer("pixel_mean", torch.full((channels,), 127.5))
         self.register_buffer("pixel_scale", torch.full((channels,), 1 / 64.0))
         self.patches = nn.Conv2d(channels, width, 8, stride=4, padding=2)
@@ -35,13 +36,9 @@ class ConvEncoder(nn.Module):
             *[ResidualConv(width) for _ in range(blocks)],
             nn.ReLU(),
         )
-        self.where = nn.Sequential(nn.Conv2d(width, 2 * width, 1), SpatialSoftmax(2 * width))
-        self.coarse = nn.Sequential(
-            nn.Conv2d(width, 2 * width, 4, stride=2, padding=1), nn.ReLU(), nn.Flatten()
-        )
-        cells = (image_size[0] // 8) * (image_size[1] // 8)
-        self.what = nn.Linear(2 * width * cells, 128)
-        self.head = mlp([4 * width + 128, 256, state_size])
+        self.where = nn.Sequential(nn.Conv2d(width, width, 1), SpatialSoftmax(width))
+        self.profile = nn.Linear((image_size[0] // 4 + image_size[1] // 4) * width, 128)
+        self.head = mlp([2 * width + 128, 256, state_size])
 
     def standardise_by(self, mean: Tensor, std: Tensor) -> None:
         """Set the pixel statistics, per channel `[channels]`, that inputs are standardised with."""
@@ -51,9 +48,11 @@ class ConvEncoder(nn.Module):
     def forward(self, pixels: Tensor) -> Tensor:
         """Encode pixels `[N, C, H, W]` uint8: states `[N, D]`."""
         features = self.body(self._patches(pixels))
+        rows = nn.functional.max_pool2d(features, (1, features.shape[3]))
+        columns = nn.functional.max_pool2d(features, (features.shape[2], 1))
+        profile = torch.relu(self.profile(torch.cat([rows.flatten(1), columns.flatten(1)], dim=-1)))
         where = self.where(features)
-        what = torch.relu(self.what(self.coarse(features)))
-        return self.head(torch.cat([where.to(what.dtype), what], dim=-1)).float()
+        return self.head(torch.cat([where.to(profile.dtype), profile], dim=-1)).float()
 
     def _patches(self, pixels: Tensor) -> Tensor:
         # Standardising is linear, so it is done to the few weights and not to the many pixels.

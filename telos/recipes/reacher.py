@@ -11,7 +11,7 @@ def reacher() -> Recipe:
         name="reacher",
         world="Reacher-v5",
         collection=Collection(episodes=2048, length=50, hold=(1, 12), pause=0.3, full=0.3, drift=0.1),
-        architecture=Architecture(block=2, frames=2, state_size=128, slow_size=0),
+        architecture=Architecture(block=2, frames=2, state_size=64, slow_size=0),
         representation=Representation(optimisation=Optimisation(steps=3000, batch=64), horizon=8),
         prediction=Prediction(
             optimisation=Optimisation(steps=3000, batch=512, learning_rate=1e-3, clip=1.0), horizon=12

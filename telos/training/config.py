@@ -14,9 +14,9 @@ class Collection:
 
     episodes: int = 2048
     length: int = 64  # environment steps per episode
-    hold: tuple[int, int] = (4, 32)  # shortest and longest time that an exploring action is held
+    hold: tuple[int, int] = (3, 16)  # shortest and longest time that an exploring action is held
     pause: float = 0.1  # part of holds that hardly move
-    full: float = 0.5  # part of holds at the bound
+    full: float = 0.4  # part of holds at the bound
     drift: float = 0.05  # radians per step that a held direction drifts
 
 
@@ -26,8 +26,8 @@ class Architecture:
 
     block: int = 4  # environment steps per predictor step
     frames: int = 1
-    state_size: int = 128
-    slow_size: int = 48
+    state_size: int = 64
+    slow_size: int = 24
     encoder_width: int = 32
     encoder_blocks: int = 0
     predictor_hidden: int = 512
@@ -51,24 +51,27 @@ class Optimisation:
 class Weights:
     """What the terms of the representation's loss weigh."""
 
-    prediction: float = 1.0
-    inverse: float = 10.0
-    # On the fast part of the state, what changes during an episode:
+    prediction: float = 4.0
+    inverse: float = 5.0
+    # On the fast part of the state, what changes during an episode, around each window's mean:
     variance: float = 1.0
     covariance: float = 0.05
-    temporal: float = 2.0
+    fast_deviation: float = 0.5  # the standard deviation that variance asks for
+    temporal: float = 0.2
     # On the slow part, what does not:
-    slow_variance: float = 4.0
+    slow_variance: float = 2.0
     slow_covariance: float = 0.2
-    slow_invariance: float = 4.0
+    slow_invariance: float = 2.0
 
 
 @dataclass(frozen=True)
 class Representation:
     """The first stage: encoder, predictor and inverse dynamics together."""
 
-    optimisation: Optimisation = field(default_factory=lambda: Optimisation(steps=1000, batch=64))
-    horizon: int = 8  # predictor steps per window
+    optimisation: Optimisation = field(
+        default_factory=lambda: Optimisation(steps=1200, batch=96, learning_rate=3e-3)
+    )
+    horizon: int = 5  # predictor steps per window
     weights: Weights = field(default_factory=Weights)
 
 

@@ -17,9 +17,11 @@ def representation_loss(
     """The training energy of windows: the loss, its unweighted terms, and the states `[B, T+1, D]`.
 
     The terms are PLDM's (arXiv 2502.14819): multi-step prediction, variance, covariance, temporal
-    similarity, inverse dynamics. What we add: the first `slow_size` dimensions hold what stays fixed
-    during an episode. They are held invariant over a window and spread over episodes (VICReg with time
-    as the augmentation), since prediction alone takes long to notice a door that few windows pass.
+    similarity, inverse dynamics. What we add: the state has two parts. The first `slow_size` dimensions
+    hold what stays fixed during an episode: invariant over a window and spread over episodes (VICReg
+    with time as the augmentation), since prediction alone takes long to notice a door that few windows
+    pass. The others hold what changes: their variance and covariance are taken around each window's
+    mean, so that a layout cannot fill them (a slow-feature collapse, which otherwise shares the state).
 
     Args:
         pixels: uint8 `[B, T+1, C, H, W]`.
@@ -30,11 +32,12 @@ def representation_loss(
         imagined = unroll(model.predictor, states[:, 0], actions)
         recovered = model.inverse(states[:, :-1], states[:, 1:]).float()
     slow, fast = states.split([model.config.slow_size, states.shape[-1] - model.config.slow_size], dim=-1)
+    moving = fast - fast.mean(1, keepdim=True)
     terms = {
         "prediction": ssl.prediction_loss(imagined[:, 1:], states[:, 1:]),
         "inverse": ssl.inverse_dynamics_loss(recovered, actions * model.predictor.action_scale),
-        "variance": ssl.variance_loss(fast),
-        "covariance": ssl.covariance_loss(fast),
+        "variance": ssl.variance_loss(moving, target=weights.fast_deviation),
+        "covariance": ssl.covariance_loss(moving),
         "temporal": ssl.temporal_similarity_loss(fast),
     }
     if model.config.slow_size:

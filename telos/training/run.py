@@ -106,7 +106,7 @@ class Run:
             optimiser.step()
             self.step += 1
             if self.step % every == 0 or self.step == optimisation.steps:
-                sums = {key: float(value) for key, value in {"loss": loss, **values}.items()}
+                sums = {key: float(value) for key, value in {"loss": loss.detach(), **values}.items()}
                 self._log(sums)
             progress(name, self.step, optimisation.steps, loss=sums.get("loss", math.nan))
             if self.clock.seconds - saved > save_seconds:
