@@ -14,13 +14,13 @@ from telos.data import EpisodeStore
 from telos.errors import TelosError
 from telos.evaluation.archive import load_with_arrays, save_with_arrays
 from telos.evaluation.landscape import Landscape, landscapes
-from telos.evaluation.measure import DEV_SEED
+from telos.evaluation.measure import DEV_SEED, protocol_of
 from telos.evaluation.open_loop import Errors, OpenLoop, open_loop
 from telos.evaluation.plain import plain
 from telos.evaluation.probes import ProbeResult, probe
 from telos.evaluation.zones import GuardrailProtocol
 from telos.progress import Progress, silent
-from telos.worlds import make
+from telos.worlds import Rooms, make
 
 if TYPE_CHECKING:
     from telos.model import Model
@@ -99,7 +99,7 @@ def analyse(
     seed: int = DEV_SEED,
     goals: int = 3,
     horizon: int = 16,
-    guardrail: GuardrailProtocol | None = None,
+    guardrail: str | GuardrailProtocol | None = "across",
     progress: Progress = silent,
 ) -> Analysis:
     """Measure what the model knows, on held-out episodes of the store it was trained on.
@@ -109,7 +109,8 @@ def analyse(
         seed: of the tasks, and of every random choice.
         goals: how many landscapes.
         horizon: how many blocks ahead to predict.
-        guardrail: drawn into the landscapes.
+        guardrail: drawn into the landscapes, as in `evaluate`; "across" only where the world is Rooms and the
+            model reads where the dot is.
         progress: told of the stage "analyse".
     """
     generator = torch.Generator().manual_seed(seed)
@@ -124,9 +125,11 @@ def analyse(
     if name := world or store.schema.world:
         opened = make(name, goals)
         try:
-            seeds = guardrail.seeds(opened, seed, goals) if guardrail else [*range(seed, seed + goals)]
+            fits = isinstance(opened, Rooms) and "agent_xy" in model.readouts
+            protocol = protocol_of(guardrail) if guardrail != "across" or fits else None
+            seeds = protocol.seeds(opened, seed, goals) if protocol else [*range(seed, seed + goals)]
             opened.reset(seeds, split="heldout", task=True)
-            held = guardrail.guardrails(model, opened, seeds) if guardrail else ()
+            held = protocol.guardrails(model, opened, seeds) if protocol else ()
             found = landscapes(model, opened, seeds, guardrails=held, store=store, generator=generator)
         finally:
             opened.close()

@@ -73,7 +73,7 @@ def evaluate(
         raise ValueError(
             f"tasks and batch must be at least 1 and seed at least 0; got {tasks}, {batch} and {seed}."
         )
-    protocol = _protocol(guardrail)
+    protocol = protocol_of(guardrail)
     setting = _Setting(model, configurator or Configurator(), aim, seed)
     opened = make(world, _even(tasks, batch)) if isinstance(world, str) else world
     try:
@@ -189,7 +189,8 @@ def _floors(world: World, seeds: Sequence[int], seed: int, progress: Progress) -
     return tuple(found)
 
 
-def _protocol(guardrail: str | GuardrailProtocol | None) -> GuardrailProtocol | None:
+def protocol_of(guardrail: str | GuardrailProtocol | None) -> GuardrailProtocol | None:
+    """A guardrail protocol by its name ("across", or "none"), or itself."""
     if not isinstance(guardrail, str):
         return guardrail
     if guardrail == "none":

@@ -11,7 +11,7 @@ from typing import Any
 from telos.errors import TelosError
 from telos.evaluation import Analysis, Evaluation
 
-_DEPTH = 2
+_DEPTH = 1
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Inputs:
 
 
 def gather(folder: str | Path, *, title: str = "") -> Inputs:
-    """Read what lies in `folder` or up to two folders below it: evaluations, analysis, metrics, model.
+    """Read what lies in `folder` or one folder below it: evaluations, analysis, metrics, model.
 
     Of several evaluations the last one written counts, with and without guardrail each. `TelosError` if
     there is nothing to report, or a file is damaged.
