@@ -111,7 +111,8 @@ def episode_map(recording: Recording, *, dreams: bool = True) -> str:
 def landscape_map(landscape: Landscape) -> str:
     """Energy by place: bright is near the goal, lines are of equal energy."""
     on_frame = landscape.unit == "px"
-    plane = Plane.of_frame(landscape.start_frame) if on_frame else Plane.around(landscape.places)
+    ends = [landscape.places, landscape.start[None], landscape.goal[None]]
+    plane = Plane.of_frame(landscape.start_frame) if on_frame else Plane.around(np.concatenate(ends))
     shade = np.sqrt(np.maximum(landscape.energy, 0))
     shade = (shade - shade.min()) / max(float(np.ptp(shade)), 1e-12)
     colours = matplotlib.colormaps["magma"](1 - 0.94 * shade)
@@ -119,7 +120,7 @@ def landscape_map(landscape: Landscape) -> str:
     if landscape.spacing is None:
         for (x, y), colour in zip(plane.place(landscape.places), colours, strict=True):
             paint = to_hex(colour)
-            parts.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r=".8" fill="{paint}"/>')
+            parts.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="1" fill="{paint}"/>')
     else:
         xs, ys, index = grid_of(landscape)
         picture = np.zeros((len(ys), len(xs), 4), np.uint8)

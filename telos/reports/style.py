@@ -72,7 +72,7 @@ img, svg { display:block; max-width:100% } .pixels { image-rendering:pixelated; 
   padding:10px 10px 8px;
   border-radius:12px }
 .film figure { margin:0 } .film .pixels { border-radius:3px }
-.film figcaption { display:flex; color:#a3aabb; font-size:.76rem; padding-top:6px }
+.film figcaption { display:flex; gap:3%; color:#a3aabb; font-size:.76rem; padding-top:6px }
   .film figcaption span { flex:1 }
 .strip { background:#090a10; border-radius:12px; padding:12px; overflow-x:auto; margin-top:26px }
 .strip div { min-width:660px } .strip .caption { color:#a3aabb; font-size:.76rem; padding:2px 0 5px }

@@ -97,7 +97,7 @@ def test_development_and_test_seeds_are_apart():
 
 def test_mistakes_are_told():
     with pytest.raises(UnknownName, match="Did you mean across"):
-        evaluate(Oracle(), short(), guardrail="accross")
+        evaluate(Oracle(), short(), guardrail="acros")
     with pytest.raises(ValueError, match="tasks and batch must be at least 1"):
         evaluate(Oracle(), short(), tasks=0)
     other = Oracle()

@@ -1,9 +1,12 @@
+import base64
 import dataclasses
+import io
 import re
 from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from telos.errors import TelosError
 from telos.evaluation import Evaluation, Floor, Planning, Recording, TaskRow
@@ -67,6 +70,14 @@ def test_nothing_is_fetched_from_outside(source):
     assert all(address.startswith(("data:", "#")) for address in Page(source).addresses)
     assert not re.search(r"@import|url\((?!#)|<script|https?://", source)
     assert "default-src 'none'" in source
+
+
+def test_every_picture_can_be_read(source):
+    pictures = [address for address in Page(source).addresses if address.startswith("data:image")]
+    assert len(pictures) > 20
+    for address in pictures:
+        with Image.open(io.BytesIO(base64.b64decode(address.split(",", 1)[1]))) as picture:
+            picture.load()
 
 
 def test_what_was_measured_is_said(source, run_folder):
