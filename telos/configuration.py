@@ -37,11 +37,15 @@ def _convert(kind: Any, value: Any, path: str) -> Any:
         (inner,) = (argument for argument in arguments if argument is not type(None))
         return _convert(inner, value, path)
     if origin is tuple:
+        if not isinstance(value, list | tuple):
+            raise ValueError(f"{path} must be a list; got {value!r}.")
         inner = [arguments[0]] * len(value) if arguments[-1] is Ellipsis else arguments
         return tuple(_convert(part, item, path) for part, item in zip(inner, value, strict=True))
     if origin in (dict, Mapping):
+        if not isinstance(value, Mapping):
+            raise ValueError(f"{path} must be a table; got {value!r}.")
         return {key: _convert(arguments[1], item, f"{path}.{key}") for key, item in value.items()}
-    if dataclasses.is_dataclass(kind):
+    if isinstance(kind, type) and dataclasses.is_dataclass(kind):
         if not isinstance(value, Mapping):
             raise ValueError(f"{path} must be a table of settings; got {value!r}.")
         hints = typing.get_type_hints(kind)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import json
 import os
 import shutil
@@ -11,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
+    """Flush a file, or a folder's list of files, to the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -27,33 +29,46 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     aside = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         yield aside
-        _sync(aside)
-        os.replace(aside, path)
-        _sync(path.parent)
+        sync(aside)
+        aside.replace(path)
+        sync(path.parent)
     finally:
         aside.unlink(missing_ok=True)
 
 
 @contextmanager
 def atomic_folder(path: str | Path) -> Iterator[Path]:
-    """A folder beside `path` to fill; it replaces the folder `path` when the block ends without an error."""
+    """A folder beside `path` to fill; it replaces the folder `path` when the block ends without an error.
+
+    A folder cannot be replaced in one step: if the process dies between the two renames, `path` is absent
+    and the old folder is beside it as `.NAME.PID.old`. The next `atomic_folder` of `path` puts it back.
+    """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
+    _put_back(path)
     aside = path.with_name(f".{path.name}.{os.getpid()}.part")
     shutil.rmtree(aside, ignore_errors=True)
     aside.mkdir()
     try:
         yield aside
-        for file in aside.iterdir():
-            _sync(file)
+        for file in aside.rglob("*"):
+            sync(file)
         old = path.with_name(f".{path.name}.{os.getpid()}.old")
         if path.exists():
-            os.replace(path, old)
-        os.replace(aside, path)
-        _sync(path.parent)
+            path.replace(old)
+        aside.replace(path)
+        sync(path.parent)
         shutil.rmtree(old, ignore_errors=True)
     finally:
+        _put_back(path)
         shutil.rmtree(aside, ignore_errors=True)
+
+
+def _put_back(path: Path) -> None:
+    """Undo the first rename of an `atomic_folder` that did not reach the second."""
+    for old in path.parent.glob(f".{glob.escape(path.name)}.*.old"):
+        if not path.exists():
+            old.replace(path)
 
 
 def write_json(path: str | Path, value: Any) -> None:

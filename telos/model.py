@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,7 +17,7 @@ from torch import Tensor, nn
 from telos.configuration import from_dict, to_dict
 from telos.cost import Readout
 from telos.errors import CheckpointError, TelosError, UnknownName
-from telos.files import atomic_path, write_json
+from telos.files import atomic_path, sync
 from telos.perception import BroadcastDecoder, ConvEncoder
 from telos.types import ActionSpace, Observation, Reading, Trajectory
 from telos.world_model import InverseDynamics, ResidualPredictor, unroll
@@ -39,6 +40,7 @@ class ModelConfig:
     encoder_blocks: int = 0
     predictor_hidden: int = 512
     predictor_layers: int = 3
+    ensemble: int = 1  # predictors, whose disagreement keeps a planner from exploiting one's mistakes
     readings: dict[str, Reading] = field(default_factory=dict)  # what the world can name, for readouts
 
     def __post_init__(self) -> None:
@@ -46,8 +48,10 @@ class ModelConfig:
             raise ValueError(
                 f"slow_size must be between 0 and state_size - 1; got {self.slow_size} of {self.state_size}."
             )
-        if self.frames < 1:
-            raise ValueError(f"frames must be at least 1; got {self.frames}.")
+        if self.frames < 1 or self.ensemble < 1:
+            raise ValueError(
+                f"frames and ensemble must be at least 1; got {self.frames} and {self.ensemble}."
+            )
 
 
 class Model(nn.Module):
@@ -67,11 +71,14 @@ class Model(nn.Module):
             width=config.encoder_width,
             blocks=config.encoder_blocks,
         )
-        self.predictor = ResidualPredictor(
-            state_size=config.state_size,
-            action_scale=(1 / limit.clamp_min(1e-6)).repeat(space.block),
-            hidden=config.predictor_hidden,
-            layers=config.predictor_layers,
+        self.predictors = nn.ModuleList(
+            ResidualPredictor(
+                state_size=config.state_size,
+                action_scale=(1 / limit.clamp_min(1e-6)).repeat(space.block),
+                hidden=config.predictor_hidden,
+                layers=config.predictor_layers,
+            )
+            for _ in range(config.ensemble)
         )
         self.inverse = InverseDynamics(state_size=config.state_size, action_size=block_size)
         self.decoder: BroadcastDecoder | None = None
@@ -92,13 +99,23 @@ class Model(nn.Module):
             return self.encoder(observation.pixels.flatten(1, 2))
 
     def rollout(self, state: Tensor, actions: Tensor) -> Trajectory:
-        """Imagine: states `[B, D]` and actions `[B, S, T, size]` to a trajectory with K = 1."""
+        """Imagine: states `[B, D]` and actions `[B, S, T, size]` to a trajectory.
+
+        Each predictor of the ensemble imagines a future of its own, so K is `config.ensemble`.
+        """
         problems, candidates = actions.shape[:2]
         blocks = self.config.action_space.flatten(actions).flatten(0, 1)
         start = state[:, None].expand(-1, candidates, -1).flatten(0, 1)
         with self.precision():
-            states = unroll(self.predictor, start, blocks)
-        return Trajectory(states.unflatten(0, (problems, candidates))[:, :, None], actions)
+            futures = [unroll(predictor, start, blocks) for predictor in self.predictors]
+        return Trajectory(torch.stack(futures, 1).unflatten(0, (problems, candidates)), actions)
+
+    @property
+    def predictor(self) -> ResidualPredictor:
+        """The first predictor, which the encoder was trained with."""
+        first = self.predictors[0]
+        assert isinstance(first, ResidualPredictor)
+        return first
 
     def read(self, name: str, states: Tensor) -> Tensor:
         """The reading `name` of states `[..., D]`: `[..., size]` in its units."""
@@ -114,7 +131,7 @@ class Model(nn.Module):
         with self.precision():
             pictures = self.decoder(states.reshape(-1, states.shape[-1])).float()
         levels = (pictures.clamp(0, 1) * 255).round().to(torch.uint8)
-        return levels.permute(0, 2, 3, 1).unflatten(0, states.shape[:-1])
+        return levels.permute(0, 2, 3, 1).reshape(*states.shape[:-1], *self.config.frame_shape)
 
     def precision(self) -> torch.autocast:
         """bf16 matrix products where the CPU multiplies in bf16 natively, and on GPUs; fp32 elsewhere."""
@@ -141,7 +158,8 @@ class Model(nn.Module):
     def save(self, folder: str | Path, *, provenance: Mapping[str, Any] | None = None) -> None:
         """Write `model.safetensors` and `config.json` into `folder`.
 
-        Each file is replaced as a whole, the configuration last: a folder without one is unfinished.
+        Both are written beside the old ones before either is replaced, the configuration last: a folder
+        without one is unfinished. `CheckpointError` if there is no space; the old checkpoint stays.
         """
         config = {
             "format": FORMAT,
@@ -154,11 +172,13 @@ class Model(nn.Module):
         weights = {name: value.detach().cpu().contiguous() for name, value in self.state_dict().items()}
         try:
             path = Path(folder) / "config.json"
-            if path.exists() and json.loads(path.read_text()).get("model") != config["model"]:
-                path.unlink()
-            with atomic_path(Path(folder) / "model.safetensors") as aside:
+            with atomic_path(path) as described, atomic_path(path.with_name("model.safetensors")) as aside:
+                described.write_text(json.dumps(config, indent=2, allow_nan=False) + "\n")
                 safetensors.torch.save_file(weights, aside)
-            write_json(path, config)
+                sync(described)
+                sync(aside)
+                if not _same_shapes(path, config):
+                    path.unlink(missing_ok=True)
         except (OSError, SafetensorError) as error:
             raise CheckpointError(
                 f"The checkpoint {folder} could not be written ({error}); the one before it, if "
@@ -178,9 +198,11 @@ class Model(nn.Module):
                 model.add_decoder()
             weights = safetensors.torch.load_file(folder / "model.safetensors")
             model.load_state_dict(weights)
-        except (OSError, KeyError, TypeError, ValueError, RuntimeError, SafetensorError, TelosError) as error:
+        except TelosError as error:
+            raise CheckpointError(f"The checkpoint {folder} cannot be read: {error}") from error
+        except (OSError, KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
             raise CheckpointError(
-                f"The checkpoint {folder} cannot be read: {error} Copy it again or train it again."
+                f"The checkpoint {folder} cannot be read: {error}. Copy it again or train it again."
             ) from error
         return model.to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
 
@@ -192,7 +214,8 @@ def read_checkpoint_config(folder: str | Path) -> dict[str, Any]:
         config = json.loads(path.read_text())
     except FileNotFoundError as error:
         raise CheckpointError(
-            f"{folder} is not a telos checkpoint: it has no config.json. Give the folder that telos train wrote."
+            f"{folder} is not a telos checkpoint: it has no config.json. "
+            "Give the folder that telos train wrote."
         ) from error
     except (OSError, ValueError) as error:
         raise CheckpointError(f"{path} cannot be read: {error}. Copy the checkpoint again.") from error
@@ -206,6 +229,17 @@ def read_checkpoint_config(folder: str | Path) -> dict[str, Any]:
     return config
 
 
+def _same_shapes(path: Path, config: Mapping[str, Any]) -> bool:
+    """Whether the configuration at `path` would read weights that go with `config`."""
+    try:
+        old = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return False
+    return isinstance(old, dict) and all(
+        old.get(key) == json.loads(json.dumps(config[key])) for key in ("model", "readouts", "decoder")
+    )
+
+
 def bf16_is_fast(device: torch.device) -> bool:
     """Whether matrix products in bf16 run on hardware made for them."""
     if device.type == "cpu":
@@ -213,6 +247,7 @@ def bf16_is_fast(device: torch.device) -> bool:
     return device.type == "cuda" and torch.cuda.is_bf16_supported()
 
 
+@functools.cache
 def _has_bf16_instructions() -> bool:
     try:
         flags = Path("/proc/cpuinfo").read_text()

@@ -27,6 +27,7 @@ class ResidualConv(nn.Module):
         self.second = nn.Conv2d(channels, channels, 3, padding=1)
 
     def forward(self, features: Tensor) -> Tensor:
+        """Add what the convolutions find to `features`."""
         return features + self.second(torch.relu(self.first(torch.relu(features))))
 
 
@@ -42,6 +43,7 @@ class SpatialSoftmax(nn.Module):
         self.log_temperature = nn.Parameter(torch.full((channels, 1), 1.5))
 
     def forward(self, features: Tensor) -> Tensor:
+        """The x coordinates of all channels, then their y coordinates."""
         height, width = features.shape[-2:]
         logits = features.flatten(2).float() * self.log_temperature.exp()
         weights = logits.softmax(-1).unflatten(-1, (height, width))

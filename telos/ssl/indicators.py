@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -11,9 +13,11 @@ def rank_me(states: Tensor, *, epsilon: float = 1e-7) -> float:
     """Effective rank of states `[..., D]`: exponential of the entropy of the singular values.
 
     RankMe, Garrido et al. 2023 (arXiv 2210.02885, eq. 1-2); uncentred there, centred here, since a
-    constant offset is not a dimension.
+    constant offset is not a dimension. NaN if a state is not finite.
     """
     flat = states.flatten(0, -2).float()
+    if not torch.isfinite(flat).all():
+        return math.nan
     singular = torch.linalg.svdvals(flat - flat.mean(0))
     share = singular / singular.sum().clamp_min(epsilon) + epsilon
     return float((-share * share.log()).sum().exp())

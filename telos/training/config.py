@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from telos.actor import Evolution
 from telos.configurator import Configurator
 
 
@@ -32,6 +31,7 @@ class Architecture:
     encoder_blocks: int = 0
     predictor_hidden: int = 512
     predictor_layers: int = 3
+    ensemble: int = 4
 
 
 @dataclass(frozen=True)
@@ -77,12 +77,12 @@ class Representation:
 
 @dataclass(frozen=True)
 class Prediction:
-    """The second stage: the predictor alone, on states of the frozen encoder, over long horizons."""
+    """The second stage: the ensemble of predictors alone, each on its own windows, on states of the frozen encoder, over long horizons."""
 
     optimisation: Optimisation = field(
-        default_factory=lambda: Optimisation(steps=1500, batch=512, learning_rate=1e-3, clip=1.0)
+        default_factory=lambda: Optimisation(steps=3000, batch=256, learning_rate=1e-3, clip=4.0)
     )
-    horizon: int = 12
+    horizon: int = 8
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -17,29 +20,39 @@ HELD_OUT_LABELS = 500
 
 
 def fit_readouts(
-    model: Model, store: EpisodeStore, heads: Heads | None = None, *, seed: int = 0, progress: Progress = silent
+    model: Model,
+    store: EpisodeStore,
+    heads: Heads | None = None,
+    *,
+    seed: int = 0,
+    progress: Progress = silent,
 ) -> None:
     """Train a readout for each reading of the store, on `heads.labels` labelled frames.
 
     Labels are drawn from training episodes; each readout's error is measured on frames of the held-out
-    ones, which nothing is chosen by. The model's encoder does not change.
+    ones, which nothing is chosen by. With fewer frames than labels, all are used. The model's encoder
+    does not change. The error is NaN where no episode is held out.
     """
+    if not store.schema.readings:
+        return
     heads = heads or Heads()
     generator = torch.Generator().manual_seed(seed)
     train, heldout = store.split()
     device = next(model.parameters()).device
     states, values = _labelled(model, store, heads.labels, train, generator)
-    test_states, test_values = _labelled(model, store, HELD_OUT_LABELS, heldout, generator)
+    tests = _labelled(model, store, HELD_OUT_LABELS, heldout, generator) if len(heldout) else None
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         for name in store.schema.readings:
             readout = model.add_readout(name)
             readout.standardise(states, values[name].to(device))
             _fit(readout, states, values[name].to(device), heads.readout_steps)
-            with torch.no_grad():
-                error = (readout(test_states) - test_values[name].to(device)).norm(dim=-1).mean()
-            readout.record(labels=len(states), error=float(error))
-            progress("readouts", len(model.readouts), len(store.schema.readings), error=float(error))
+            error = math.nan
+            if tests is not None:
+                with torch.no_grad():
+                    error = float((readout(tests[0]) - tests[1][name].to(device)).norm(dim=-1).mean())
+            readout.record(labels=len(states), error=error)
+            progress("readouts", len(model.readouts), len(store.schema.readings), error=error)
 
 
 def fit_decoder(
@@ -95,12 +108,15 @@ def decoder_step(model: Model, store: EpisodeStore, batch: int) -> Step:
 
 
 def _labelled(
-    model: Model, store: EpisodeStore, count: int, episodes: object, generator: torch.Generator
+    model: Model, store: EpisodeStore, count: int, episodes: np.ndarray, generator: torch.Generator
 ) -> tuple[Tensor, dict[str, Tensor]]:
-    frames = labelled_frames(store, count, generator, frames=model.config.frames, episodes=episodes)  # type: ignore[arg-type]
+    """States `[n, D]` and readings of `count` labelled moments, or of all of them if there are fewer."""
+    stack = model.config.frames
+    moments = int((store.lengths[episodes] - stack + 1).clip(min=0).sum())
+    drawn = labelled_frames(store, min(count, moments), generator, frames=stack, episodes=episodes)
     with torch.no_grad():
-        states = model.encode(Observation(pixels=frames.pixels.to(next(model.parameters()).device)))
-    return states, dict(frames.readings)
+        states = model.encode(Observation(pixels=drawn.pixels.to(next(model.parameters()).device)))
+    return states, dict(drawn.readings)
 
 
 def _fit(readout: torch.nn.Module, states: Tensor, values: Tensor, steps: int) -> None:

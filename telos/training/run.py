@@ -80,6 +80,8 @@ class Run:
     ) -> None:
         """Optimise `parameters` by `step` for `optimisation.steps` steps; does nothing if finished before.
 
+        The state is saved after every `save_seconds` CPU seconds, and at the end of the stage.
+
         Errors: `TrainingError` if a loss is not finite; the last save stays.
         """
         if name in self.finished:
@@ -109,7 +111,7 @@ class Run:
                 sums = {key: float(value) for key, value in {"loss": loss.detach(), **values}.items()}
                 self._log(sums)
             progress(name, self.step, optimisation.steps, loss=sums.get("loss", math.nan))
-            if self.clock.seconds - saved > save_seconds:
+            if self.clock.seconds - saved >= save_seconds:
                 self.save(optimiser)
                 saved = self.clock.seconds
         self.finished.append(name)
@@ -144,7 +146,7 @@ class Run:
             return
         try:
             with safetensors.safe_open(path, "pt") as file:
-                metadata = file.metadata()
+                metadata = file.metadata() or {}
                 tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
         except (OSError, SafetensorError) as error:
             raise CheckpointError(
@@ -155,7 +157,12 @@ class Run:
                 f"{self.folder} holds a training run with another recipe, data or seed. "
                 "Choose another folder, or delete it to start again."
             )
-        self.model.load_state_dict(_strip(tensors, "model."))
+        try:
+            self.model.load_state_dict(_strip(tensors, "model."))
+        except RuntimeError as error:
+            raise CheckpointError(
+                f"{path} is of another version of the model ({error}). Delete it to train from the start."
+            ) from error
         self.generator.set_state(tensors["generator"])
         self.stage, self.step = metadata["stage"], int(metadata["step"])
         self.finished = json.loads(metadata["finished"])

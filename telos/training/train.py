@@ -34,13 +34,15 @@ def train(
     *,
     seed: int = 0,
     allow_collapse: bool = False,
+    save_seconds: float = 30.0,
     progress: Progress = silent,
 ) -> Model:
     """Train what `recipe` says on the training episodes of `store`; the model is in `folder/model`.
 
     Stages: the representation (encoder, predictor and inverse dynamics together), the predictor on
     frozen states, a decoder, readouts. A run that was stopped goes on where it last saved, to the same
-    losses; a finished one is loaded. `folder/metrics.jsonl` holds the curves.
+    losses; a finished one only fits its readouts again. `folder/metrics.jsonl` holds the curves, and
+    the state to go on from is saved after every `save_seconds` CPU seconds (0: after every step).
 
     Errors: `TrainingError` if a loss is not finite or the representation has collapsed (unless
     `allow_collapse`); `CheckpointError` if `folder` holds another run.
@@ -56,14 +58,16 @@ def train(
         _representation_step(model, store, recipe.representation, allow_collapse=allow_collapse),
         recipe.representation.optimisation,
         progress=progress,
+        save_seconds=save_seconds,
     )
     if "prediction" not in run.finished:  # encoding every frame takes a while, and only this stage needs it
         run.stage_loop(
             "prediction",
-            model.predictor.parameters(),
+            model.predictors.parameters(),
             _prediction_step(model, store, recipe.prediction, progress),
             recipe.prediction.optimisation,
             progress=progress,
+            save_seconds=save_seconds,
         )
     assert model.decoder is not None
     heads = recipe.heads
@@ -73,6 +77,7 @@ def train(
         decoder_step(model, store, heads.decoder.batch),
         heads.decoder,
         progress=progress,
+        save_seconds=save_seconds,
     )
     fit_readouts(model, store, heads, seed=seed, progress=progress)
     provenance = {
@@ -100,6 +105,7 @@ def model_config(store: EpisodeStore, recipe: Recipe) -> ModelConfig:
         encoder_blocks=parts.encoder_blocks,
         predictor_hidden=parts.predictor_hidden,
         predictor_layers=parts.predictor_layers,
+        ensemble=parts.ensemble,
         readings=dict(schema.readings),
     )
 
@@ -161,11 +167,14 @@ def _prediction_step(model: Model, store: EpisodeStore, settings: Prediction, pr
     batch = settings.optimisation.batch
 
     def step(generator: torch.Generator, number: int) -> tuple[Tensor, dict[str, float | Tensor]]:
-        states, actions = latents.sample(batch, generator)
-        with model.precision():
-            imagined = unroll(model.predictor, states[:, 0], actions)
-        loss = ssl.prediction_loss(imagined[:, 1:], states[:, 1:])
-        return loss, {"long_prediction": loss.detach()}
+        losses = []
+        for predictor in model.predictors:
+            states, actions = latents.sample(batch, generator)
+            with model.precision():
+                imagined = unroll(predictor, states[:, 0], actions)
+            losses.append(ssl.prediction_loss(imagined[:, 1:], states[:, 1:]))
+        total = torch.stack(losses).sum()
+        return total, {"long_prediction": total.detach() / len(losses)}
 
     return step
 
@@ -179,23 +188,25 @@ class _Latents:
         states, actions, starts = [], [], []
         episodes = store.split()[0]
         row = 0
+        shortest = self.frames + horizon * self.block
         for number, episode in enumerate(episodes):
+            if store.lengths[episode] < shortest:
+                continue
             record = store[int(episode)]
             encoded = _encode_episode(model, record.frames)
             states.append(encoded)
             first = self.frames - 1
             moves = record.actions[first:]
             actions.append(torch.from_numpy(np.concatenate([moves, moves[:1] * 0])))
-            starts.append(torch.arange(row, row + max(0, len(encoded) - horizon * self.block)))
+            starts.append(torch.arange(row, row + len(encoded) - horizon * self.block))
             row += len(encoded)
             progress("encode", number + 1, len(episodes))
-        self.states, self.actions = torch.cat(states), torch.cat(actions)
-        self.starts = torch.cat(starts)
-        if not len(self.starts):
+        if not starts:
             raise TrainingError(
                 f"no episode is as long as the predictor's horizon, {horizon} blocks of {self.block} steps. "
                 "Collect longer episodes or lower prediction.horizon."
             )
+        self.states, self.actions, self.starts = torch.cat(states), torch.cat(actions), torch.cat(starts)
 
     def sample(self, batch: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """States `[batch, T+1, D]` and block actions `[batch, T, block * A]`."""
@@ -223,5 +234,6 @@ def _fingerprint(store: EpisodeStore, recipe: Recipe, seed: int) -> str:
         "frames": store.num_frames,
         "episodes": len(store),
         "world": store.schema.world,
+        "source": store.schema.source,
     }
     return hashlib.sha256(json.dumps(settings, sort_keys=True, default=str).encode()).hexdigest()

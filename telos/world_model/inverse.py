@@ -16,4 +16,5 @@ class InverseDynamics(nn.Module):
         self.network = mlp([2 * state_size, hidden, action_size])
 
     def forward(self, states: Tensor, following: Tensor) -> Tensor:
+        """The scaled block actions between `states` and `following`."""
         return self.network(torch.cat([states, following], dim=-1))

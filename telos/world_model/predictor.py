@@ -22,5 +22,6 @@ class ResidualPredictor(nn.Module):
         self.network = mlp([state_size + len(action_scale), *[hidden] * (layers - 1), state_size])
 
     def forward(self, states: Tensor, actions: Tensor) -> Tensor:
+        """The states one block later."""
         change = self.network(torch.cat([states, actions * self.action_scale], dim=-1))
-        return states + change.float()
+        return states + change.to(states.dtype)
