@@ -75,7 +75,7 @@ def fit_decoder(
         torch.nn.utils.clip_grad_norm_(decoder.parameters(), optimisation.clip)
         optimiser.step()
         schedule.step()
-        progress("decoder", number + 1, optimisation.steps, loss=float(loss))
+        progress("decoder", number + 1, optimisation.steps, loss=float(loss.detach()))
 
 
 def decoder_step(model: Model, store: EpisodeStore, batch: int) -> Step:

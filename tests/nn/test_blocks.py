@@ -1,0 +1,51 @@
+"""Blocks with no JEPA meaning."""
+
+import pytest
+import torch
+from torch import nn
+
+from telos.nn import ResidualConv, SpatialSoftmax, mlp
+
+
+def blob(x, y, *, height=16, width=12, sharpness=6.0):
+    """One channel that peaks at grid coordinates (x, y), smoothly."""
+    rows, columns = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
+    return (-((columns - x) ** 2 + (rows - y) ** 2) / sharpness)[None, None].float()
+
+
+@pytest.mark.parametrize(("x", "y"), [(5.0, 8.0), (5.25, 7.5), (6.4, 9.9)])
+def test_spatial_softmax_finds_a_peak_at_sub_pixel_precision(x, y):
+    found = SpatialSoftmax(1)(blob(x, y))[0]
+    grid = (found + 1) / 2 * torch.tensor([11.0, 15.0])
+    assert torch.allclose(grid, torch.tensor([x, y]), atol=0.05)
+
+
+def test_spatial_softmax_gives_all_x_and_then_all_y():
+    features = torch.cat([blob(2, 13), blob(9, 3)], dim=1)
+    first_x, second_x, first_y, second_y = SpatialSoftmax(2)(features)[0].tolist()
+    assert first_x < 0 < second_x
+    assert second_y < 0 < first_y
+
+
+def test_spatial_softmax_of_a_flat_map_is_the_centre():
+    assert SpatialSoftmax(3)(torch.ones(2, 3, 8, 8)).abs().max() < 1e-6
+
+
+def test_the_gradient_of_spatial_softmax_reaches_features_and_temperature():
+    block, features = SpatialSoftmax(1), blob(4, 5).requires_grad_()
+    block(features)[0, 0].backward()
+    assert features.grad.abs().sum() > 0
+    assert block.log_temperature.grad.abs().sum() > 0
+
+
+def test_mlp_has_no_activation_at_its_end():
+    layers = mlp([3, 5, 7, 2])
+    assert [type(layer) for layer in layers] == [nn.Linear, nn.ReLU, nn.Linear, nn.ReLU, nn.Linear]
+    assert layers(torch.zeros(4, 3)).shape == (4, 2)
+
+
+def test_a_residual_block_is_the_identity_where_its_last_convolution_is_zero():
+    block, features = ResidualConv(3), torch.randn(2, 3, 5, 6, generator=torch.Generator().manual_seed(0))
+    nn.init.zeros_(block.second.weight)
+    nn.init.zeros_(block.second.bias)
+    assert torch.equal(block(features), features)

@@ -1,0 +1,205 @@
+"""The model: encode, imagine, and a checkpoint that says what is wrong with it."""
+
+import errno
+import json
+from dataclasses import replace
+
+import pytest
+import safetensors.torch
+import torch
+
+from telos.errors import CheckpointError, UnknownName
+from telos.model import Model, ModelConfig
+from telos.types import ActionSpace, Observation, Reading
+
+CONFIG = ModelConfig(
+    world="test/World",
+    frame_shape=(16, 16, 3),
+    action_space=ActionSpace((-2.0, -4.0), (2.0, 4.0), block=3),
+    frames=2,
+    state_size=6,
+    slow_size=2,
+    encoder_width=8,
+    predictor_hidden=16,
+    readings={"agent_xy": Reading(2, "px")},
+)
+
+
+def new_model(seed=0, *, heads=True):
+    torch.manual_seed(seed)
+    model = Model(CONFIG)
+    if heads:
+        model.add_readout("agent_xy")
+        model.add_decoder()
+    return model.eval()
+
+
+def noise(*shape, dtype=torch.float32):
+    return torch.randn(*shape, dtype=dtype, generator=torch.Generator().manual_seed(1))
+
+
+def observation(batch=3):
+    generator = torch.Generator().manual_seed(2)
+    return Observation(torch.randint(256, (batch, 2, 3, 16, 16), dtype=torch.uint8, generator=generator))
+
+
+def no_autocast(model, monkeypatch):
+    monkeypatch.setattr(Model, "precision", lambda self: torch.autocast("cpu", enabled=False))
+    return model
+
+
+def test_rollout_is_a_slow_loop_over_held_actions(monkeypatch):
+    model = no_autocast(new_model(), monkeypatch)
+    state, actions = noise(2, 6), noise(2, 4, 3, 2)
+    imagined = model.rollout(state, actions)
+    assert imagined.states.shape == (2, 4, 1, 4, 6)
+    expected = state[1:2]
+    for step in range(3):
+        expected = model.predictor(expected, torch.cat([actions[1:2, 2, step]] * 3, dim=-1))
+    assert torch.allclose(imagined.states[1, 2, 0, -1], expected[0], atol=1e-6)
+
+
+def test_rollout_of_a_problem_does_not_depend_on_the_others(monkeypatch):
+    model = no_autocast(new_model(), monkeypatch)
+    state, actions = noise(3, 6), noise(3, 2, 4, 2)
+    alone = model.rollout(state[1:2], actions[1:2]).states
+    assert torch.allclose(model.rollout(state, actions).states[1:2], alone, atol=1e-6)
+
+
+def test_the_energy_of_a_rollout_has_the_gradient_of_finite_differences(monkeypatch):
+    model = no_autocast(new_model(), monkeypatch).double().requires_grad_(False)
+    state, goal = noise(1, 6, dtype=torch.float64), noise(6, dtype=torch.float64)
+
+    def energy(actions):
+        return (model.rollout(state, actions).states[..., 1:, :] - goal).square().sum()
+
+    assert torch.autograd.gradcheck(energy, (noise(1, 2, 2, 2, dtype=torch.float64).requires_grad_(),))
+
+
+def test_actions_at_their_bounds_reach_the_network_as_one():
+    assert new_model().predictor.action_scale.tolist() == [0.5, 0.25] * 3
+
+
+def test_pixels_of_the_wrong_shape_are_an_error_that_says_which_is_right():
+    with pytest.raises(ValueError, match=r"\[2, 3, 16, 16\]; got \[1, 1, 3, 16, 16\]"):
+        new_model().encode(Observation(torch.zeros(1, 1, 3, 16, 16, dtype=torch.uint8)))
+
+
+@pytest.mark.parametrize("shape", [(), (4,), (2, 3)])
+def test_pictures_have_the_leading_shape_of_their_states(shape):
+    pictures = new_model().decode(noise(*shape, 6))
+    assert pictures.shape == (*shape, 16, 16, 3)
+    assert pictures.dtype == torch.uint8
+
+
+def test_what_is_not_there_is_named():
+    model = new_model(heads=False)
+    with pytest.raises(UnknownName, match="no readout called 'agent_xy'"):
+        model.read("agent_xy", noise(1, 6))
+    with pytest.raises(UnknownName, match="Did you mean agent_xy"):
+        model.add_readout("agent_x")
+    with pytest.raises(ValueError, match="no decoder"):
+        model.decode(noise(1, 6))
+
+
+@pytest.mark.parametrize("change", [{"slow_size": 6}, {"slow_size": -1}, {"frames": 0}])
+def test_impossible_sizes_are_refused(change):
+    with pytest.raises(ValueError, match=r"must be .*; got"):
+        replace(CONFIG, **change)
+
+
+@pytest.fixture
+def saved(tmp_path):
+    new_model().save(tmp_path / "model", provenance={"seed": 3})
+    return tmp_path / "model"
+
+
+def outputs(model):
+    with torch.no_grad():
+        states = model.encode(observation())
+        imagined = model.rollout(states, noise(3, 2, 2, 2)).states
+        return [states, imagined, model.read("agent_xy", states), model.decode(states)]
+
+
+def test_a_loaded_model_gives_the_same_outputs(saved):
+    loaded = Model.load(saved)
+    assert loaded.config == CONFIG
+    pairs = zip(outputs(new_model()), outputs(loaded), strict=True)
+    assert all(torch.equal(before, after) for before, after in pairs)
+
+
+def test_a_checkpoint_without_heads_loads_without_heads(tmp_path):
+    new_model(heads=False).save(tmp_path)
+    loaded = Model.load(tmp_path)
+    assert loaded.decoder is None
+    assert len(loaded.readouts) == 0
+
+
+def edit(saved, **changes):
+    path = saved / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+def fails_to_load(folder, *words):
+    with pytest.raises(CheckpointError) as caught:
+        Model.load(folder)
+    assert [word for word in (str(folder), *words) if word not in str(caught.value)] == []
+
+
+def test_a_checkpoint_of_another_version_says_so(saved):
+    edit(saved, version=99)
+    fails_to_load(saved, "version 99", "Train again")
+
+
+def test_an_unknown_setting_names_the_near_ones(saved):
+    edit(saved, model=json.loads((saved / "config.json").read_text())["model"] | {"state_sise": 4})
+    fails_to_load(saved, "state_sise", "Did you mean state_size")
+
+
+@pytest.mark.parametrize("changes", [{"format": "other"}, {"model": []}, {"model": {"readings": []}}])
+def test_a_folder_that_holds_something_else_is_not_a_checkpoint(saved, changes):
+    edit(saved, **changes)
+    fails_to_load(saved)
+
+
+def test_a_missing_folder_says_which_one_to_give(tmp_path):
+    fails_to_load(tmp_path / "nowhere", "no config.json", "telos train")
+
+
+def test_missing_weights_are_named(saved):
+    (saved / "model.safetensors").unlink()
+    fails_to_load(saved, "model.safetensors", "Copy it again")
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "config.json"])
+def test_a_truncated_file_is_an_error_that_says_what_to_do(saved, name):
+    content = (saved / name).read_bytes()
+    (saved / name).write_bytes(content[: len(content) // 2])
+    fails_to_load(saved, "again")
+
+
+def test_weights_of_another_architecture_do_not_load(saved):
+    torch.manual_seed(0)
+    other = Model(replace(CONFIG, state_size=8)).state_dict()
+    safetensors.torch.save_file({k: v.contiguous() for k, v in other.items()}, saved / "model.safetensors")
+    fails_to_load(saved, "size mismatch")
+
+
+def no_space(*arguments, **settings):
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+@pytest.mark.parametrize("where", ["safetensors.torch.save_file", "telos.model.sync"])
+@pytest.mark.parametrize("heads", [True, False])
+def test_a_full_disk_leaves_the_old_checkpoint(saved, monkeypatch, where, heads):
+    monkeypatch.setattr(where, no_space)
+    with pytest.raises(CheckpointError, match=r"model could not be written .*No space left.*Free some space"):
+        new_model(seed=1, heads=heads).save(saved)
+    assert torch.equal(outputs(Model.load(saved))[0], outputs(new_model())[0])
+    assert sorted(path.name for path in saved.iterdir()) == ["config.json", "model.safetensors"]
+
+
+def test_saving_over_a_damaged_checkpoint_repairs_it(saved):
+    (saved / "config.json").write_text("{")
+    new_model(seed=1).save(saved)
+    assert torch.equal(outputs(Model.load(saved))[0], outputs(new_model(seed=1))[0])

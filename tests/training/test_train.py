@@ -1,0 +1,212 @@
+"""Training: a model on disk, the same numbers after a kill, and messages that say what is wrong."""
+
+import importlib
+import json
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+import torch
+
+from telos.data import EpisodeStore
+from telos.errors import CheckpointError, TrainingError
+from telos.model import Model
+from telos.training import Optimisation, fit_decoder, fit_readouts, model_config, train
+from telos.training.run import METRICS, STATE
+from telos.training.train import _check_collapse, _new_model
+
+training = importlib.import_module("telos.training.train")  # the package has a function of this name
+STAGES = ["representation", "prediction", "decoder"]
+
+
+@pytest.fixture(scope="session")
+def whole(store, recipe, tmp_path_factory):
+    """The folder of a run that nothing disturbed."""
+    folder = tmp_path_factory.mktemp("whole")
+    train(store, recipe, folder, seed=5)
+    return folder
+
+
+def metrics(folder):
+    rows = [json.loads(line) for line in (folder / METRICS).read_text().splitlines()]
+    return [{key: value for key, value in row.items() if key != "cpu_seconds"} for row in rows]
+
+
+def same_weights(first, second):
+    first, second = Model.load(first / "model").state_dict(), Model.load(second / "model").state_dict()
+    assert first.keys() == second.keys()
+    return all(torch.equal(first[name].nan_to_num(7), second[name].nan_to_num(7)) for name in first)
+
+
+def stop_at(stage, step, how):
+    def progress(name, done, total, **values):
+        if (name, done) == (stage, step):
+            how()
+
+    return progress
+
+
+def interrupt():
+    raise KeyboardInterrupt
+
+
+def die():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_run_ends_with_a_model_and_its_curves(whole, store, recipe):
+    model = Model.load(whole / "model")
+    assert model.config == model_config(store, recipe)
+    assert model.decoder is not None
+    assert model.readouts["agent_xy"].labels == 30
+    assert model.readouts["agent_xy"].error > 0
+    assert [(row["stage"], row["step"]) for row in metrics(whole)] == [
+        (s, n) for s in STAGES for n in (20, 22)
+    ]
+
+
+def test_the_checkpoint_remembers_how_it_was_made(whole, store):
+    provenance = json.loads((whole / "model" / "config.json").read_text())["provenance"]
+    assert provenance["recipe"]["name"] == "smoke"
+    assert (provenance["seed"], provenance["frames"]) == (5, store.num_frames)
+
+
+KILLED = """
+import sys
+sys.path[:0] = sys.argv[1:3]
+import conftest, test_train, torch
+torch.set_num_threads(1)
+store = test_train.EpisodeStore.open(sys.argv[3])
+recipe = conftest.recipe.__wrapped__()
+stop = test_train.stop_at("representation", 20, test_train.die)
+test_train.train(store, recipe, sys.argv[4], seed=5, save_seconds=0, progress=stop)
+"""
+
+
+def test_a_run_that_was_killed_reaches_the_numbers_of_one_that_was_not(store, recipe, whole, tmp_path):
+    here = os.path.dirname(__file__)  # noqa: PTH120
+    paths = [here, os.getcwd(), str(store.path), str(tmp_path)]  # noqa: PTH109
+    ended = subprocess.run([sys.executable, "-c", KILLED, *paths], capture_output=True, text=True)
+    assert ended.returncode == -signal.SIGKILL, ended.stderr
+    assert [row["step"] for row in metrics(tmp_path)] == [20]  # written, and not yet saved: a lost step
+    train(store, recipe, tmp_path, seed=5)
+    assert metrics(tmp_path) == metrics(whole)
+    assert same_weights(tmp_path, whole)
+
+
+@pytest.mark.parametrize(("stage", "step"), [("prediction", 20), ("decoder", 7), ("readouts", 1)])
+def test_an_interrupted_run_reaches_the_same_numbers(store, recipe, whole, tmp_path, stage, step):
+    with pytest.raises(KeyboardInterrupt):
+        train(store, recipe, tmp_path, seed=5, save_seconds=0, progress=stop_at(stage, step, interrupt))
+    train(store, recipe, tmp_path, seed=5)
+    assert metrics(tmp_path) == metrics(whole)
+    assert same_weights(tmp_path, whole)
+
+
+def test_a_finished_run_is_not_trained_again(store, recipe, whole):
+    before = metrics(whole)
+    stages = set()
+    train(store, recipe, whole, seed=5, progress=lambda name, *_, **__: stages.add(name))
+    assert stages == {"readouts"}
+    assert metrics(whole) == before
+
+
+def test_another_seed_recipe_or_store_in_the_folder_is_an_error(store, recipe, whole, tmp_path):
+    other = replace(recipe, prediction=replace(recipe.prediction, horizon=3))
+    copy = EpisodeStore.open(store.path)
+    copy.schema = replace(store.schema, source={**store.schema.source, "seed": 1})
+    for arguments in ((store, recipe, whole, 6), (store, other, whole, 5), (copy, recipe, whole, 5)):
+        with pytest.raises(CheckpointError, match=r"another recipe, data or seed.*another folder"):
+            train(*arguments[:3], seed=arguments[3])
+
+
+def test_how_to_plan_may_change_without_training_again(store, recipe, whole):
+    configurator = replace(recipe.configurator)
+    train(store, replace(recipe, configurator=configurator), whole, seed=5)
+
+
+def test_a_poisoned_weight_stops_training_and_leaves_the_last_save(store, recipe, tmp_path, monkeypatch):
+    progress = stop_at("representation", 5, interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        train(store, recipe, tmp_path, save_seconds=0, progress=progress)
+    before = (tmp_path / STATE).read_bytes()
+    encode = type(Model(model_config(store, recipe)).encoder).forward
+    monkeypatch.setattr(
+        "telos.perception.ConvEncoder.forward", lambda self, pixels: encode(self, pixels) * float("nan")
+    )
+    with pytest.raises(TrainingError, match="not finite at step 4 of stage 'representation'"):
+        train(store, recipe, tmp_path)
+    assert (tmp_path / STATE).read_bytes() == before
+
+
+def test_nan_where_indicators_are_due_is_reported_as_such(store, recipe, tmp_path, monkeypatch):
+    monkeypatch.setattr(training, "INDICATORS_EVERY", 1)
+    monkeypatch.setattr(
+        "telos.perception.ConvEncoder.standardise_by", lambda self, *_: self.pixel_mean.fill_(float("nan"))
+    )
+    with pytest.raises(TrainingError, match="not finite at step 0"):
+        train(store, recipe, tmp_path)
+
+
+def test_a_collapsed_representation_stops_unless_it_is_allowed(store, recipe, tmp_path, monkeypatch):
+    monkeypatch.setattr(training, "INDICATORS_EVERY", 10)
+    monkeypatch.setattr(
+        "telos.perception.ConvEncoder.forward",
+        lambda self, pixels: self.head[-1].bias.expand(len(pixels), -1),
+    )
+    with pytest.raises(TrainingError, match=r"collapsed at step 10: standard deviation 0.000"):
+        train(store, recipe, tmp_path)
+    reached = stop_at("prediction", 1, interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        train(store, recipe, tmp_path, allow_collapse=True, progress=reached)
+
+
+@pytest.mark.parametrize(("std", "within"), [(0.01, 0.5), (1.0, 0.001)])
+def test_either_indicator_alone_tells_of_a_collapse(std, within):
+    with pytest.raises(TrainingError, match="at step 7"):
+        _check_collapse({"std": std, "within_episode_variance": within}, 7)
+    _check_collapse({"std": 1.0, "within_episode_variance": 0.5}, 7)
+
+
+def test_pixel_statistics_are_of_training_frames(store, recipe, monkeypatch):
+    seen = []
+    monkeypatch.setattr(
+        "telos.perception.ConvEncoder.standardise_by", lambda self, *found: seen.extend(found)
+    )
+    _new_model(model_config(store, recipe), store, recipe, 0)
+    frames = (
+        torch.cat([torch.from_numpy(store[int(i)].frames) for i in store.split()[0]]).flatten(0, 2).float()
+    )
+    assert torch.allclose(seen[0], frames.mean(0), rtol=0.02)
+    assert torch.allclose(seen[1], frames.std(0), rtol=0.02)
+
+
+def test_heads_leave_the_encoder_and_the_random_state_alone(store, whole, recipe):
+    model = Model.load(whole / "model")
+    before = {name: value.clone() for name, value in model.state_dict().items() if name.startswith("encoder")}
+    state = torch.get_rng_state()
+    fit_readouts(model, store, recipe.heads)
+    fit_decoder(model, store, Optimisation(steps=2, batch=5))
+    assert all(torch.equal(value, model.state_dict()[name]) for name, value in before.items())
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_labels_come_from_training_episodes_and_errors_from_held_out_ones(store, whole, recipe, monkeypatch):
+    from telos.data import labelled_frames
+
+    asked = []
+    monkeypatch.setattr(
+        "telos.training.heads.labelled_frames",
+        lambda *a, episodes, **k: asked.append(list(episodes)) or labelled_frames(*a, episodes=episodes, **k),
+    )
+    fit_readouts(Model.load(whole / "model"), store, replace(recipe.heads, labels=10**6))
+    assert asked == [list(part) for part in store.split()]
+
+
+def test_more_labels_than_frames_uses_all_of_them(store, whole, recipe):
+    model = Model.load(whole / "model")
+    fit_readouts(model, store, replace(recipe.heads, labels=10**6))
+    assert model.readouts["agent_xy"].labels == store.lengths[store.split()[0]].sum()
