@@ -1,0 +1,110 @@
+"""The one search loop of every sampling planner: propose, weigh, refit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from telos.actor.archive import Clock, remember, to_plan
+from telos.actor.proposals import Belief, Proposal, reach
+from telos.actor.ranking import Scored, imagine, score
+from telos.types import Plan, Problem
+
+
+@dataclass(frozen=True)
+class Elites:
+    """The candidates that the belief is refitted to."""
+
+    scored: Scored  # S = E
+    weight: Tensor  # [B, E], sums to one; all zero where no candidate was finite
+
+
+Weigh = Callable[[Scored, Belief], Elites]
+"""Choose and weigh candidates, given the belief that they were drawn from."""
+
+Refit = Callable[[Belief, Elites], Belief]
+"""Where to look next."""
+
+
+def search(
+    problem: Problem,
+    *,
+    propose: Proposal,
+    weigh: Weigh,
+    refit: Refit,
+    candidates: int,
+    first: Proposal | None = None,
+    spread: float = 0.5,
+    keep: int = 0,
+    alternatives: int = 3,
+    gap: float = 0.1,
+) -> Plan:
+    """Search for the actions of lowest energy among those that hold the guardrails.
+
+    Every candidate is projected into the action space and then scored; what comes back is the best one
+    that was scored in any iteration. The same generator state gives the same plan, bit for bit, unless
+    the budget has a deadline. The deadline is checked between iterations, and one that is not expected to
+    end in time is not begun; the first always runs. If the deadline is past on entry, only the warm start
+    (or the centre of the action space) is scored, so that there is something to return.
+
+    Args:
+        candidates: S, how many are proposed per iteration.
+        first: proposes in the first iteration, instead of `propose`.
+        spread: the first standard deviation, as a share of half the range.
+        keep: how many of the first elites are weighed again in the next iteration, with the energies they
+            had: they cost nothing. Where a world model draws latents, that favours lucky ones.
+        alternatives: how many other distinct optima the plan carries at most.
+        gap: how different those are (see `ranking.distinct`).
+
+    Raises:
+        ValueError: the rollout, a cost, a guardrail or the aggregate returned a wrong shape, or the warm
+            start has one.
+    """
+    clock, late = Clock(problem.budget.seconds), False
+    archive, elites, trace, evaluations = None, None, [], 0
+    with torch.no_grad():
+        belief = start(problem, spread=spread)
+        space = belief.space
+        for iteration in range(problem.budget.iterations):
+            late = clock.late()
+            if late and archive is not None:
+                break
+            draw = first if first is not None and iteration == 0 else propose
+            drawn = belief.mean if late else draw(belief, candidates, problem.generator)
+            trajectory = imagine(problem, space.project(drawn))
+            scored, _ = score(problem, trajectory)
+            evaluations += drawn.shape[1] * trajectory.states.shape[2] * problem.horizon
+            archive = remember(archive, scored, trajectory, space=space, count=1 + alternatives, gap=gap)
+            trace.append(archive.scored.energy[:, 0])
+            if late:
+                break
+            pool = scored if elites is None or not keep else elites.scored.first(keep).join(scored)
+            elites = weigh(pool, belief)
+            belief = refit(belief, elites)
+        assert archive is not None
+        return to_plan(problem, archive, trace=trace, evaluations=evaluations, late=late)
+
+
+def start(problem: Problem, *, spread: float) -> Belief:
+    """The first belief: around the warm start, or around the centre of the action space.
+
+    Raises:
+        ValueError: the warm start has a wrong shape.
+    """
+    space = problem.level.action_space
+    shape = (problem.batch, 1, problem.horizon, space.size)
+    low, high = space.bounds(problem.state)
+    mean = ((low + high) / 2).expand(shape)
+    if problem.warm_start is not None:
+        expected = [problem.batch, problem.horizon, space.size]
+        if list(problem.warm_start.shape) != expected:
+            raise ValueError(
+                f"warm_start must have shape [B, T, size] = {expected}; got "
+                f"{list(problem.warm_start.shape)}. telos.actor.shift makes one from the last plan."
+            )
+        mean = problem.warm_start[:, None].to(mean)
+    mean = space.project(mean)
+    return Belief(mean, (spread * reach(space, mean)).expand(shape), space)
