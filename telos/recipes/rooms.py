@@ -26,5 +26,3 @@ def rooms_long() -> Recipe:
             optimisation=Optimisation(steps=6000, batch=512, learning_rate=1e-3, clip=1.0), horizon=12
         ),
     )
-
-
