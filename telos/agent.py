@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from telos.actor import mean, shift
+from telos.actor import shift, worst_case
 from telos.actor.ranking import imagine, score
 from telos.configurator import Configurator, Configure, Situation, batches
 from telos.cost import Effort, Goal, ReadingGoal, Term, checked_energy
@@ -21,6 +21,7 @@ from telos.errors import UnknownName
 from telos.memory import Moment, PlanRecord, Pursuit, Usage, WorkingMemory, usage
 from telos.model import Model
 from telos.types import (
+    Aggregate,
     Configuration,
     Cost,
     Guardrail,
@@ -51,6 +52,8 @@ class Agent:
         guardrails: those that hold for every task.
         configurator: decides how each problem is planned.
         safe_action: `[A]`, done where no plan is safe; by default the allowed action nearest to zero.
+        aggregate: over the imagined futures; by default the worst counts, so that a plan that only one
+            predictor of an ensemble believes in does not win.
         generator: the randomness of planning, on the model's device; by default a new one with seed 0.
     """
 
@@ -62,11 +65,13 @@ class Agent:
         guardrails: Sequence[Guardrail] = (),
         configurator: Configure | None = None,
         safe_action: Sequence[float] | Tensor | None = None,
+        aggregate: Aggregate = worst_case,
         generator: torch.Generator | None = None,
     ) -> None:
         self.model = model.eval()
         self.device = next((weight.device for weight in model.parameters()), torch.device("cpu"))
         self.configurator: Configure = configurator or Configurator()
+        self.aggregate = aggregate
         self.generator = generator or torch.Generator(self.device).manual_seed(0)
         self.records: list[PlanRecord] = []
         self._space = model.config.action_space
@@ -242,7 +247,7 @@ class Agent:
             state=states,
             levels=(Level(self.model.rollout, self._space),),
             cost=cost,
-            aggregate=mean,
+            aggregate=self.aggregate,
             horizon=chosen.horizon,
             generator=self.generator,
             guardrails=guardrails,
@@ -264,7 +269,7 @@ class Agent:
         assert pursuit.plan is not None
         rest = self._space.project(pursuit.plan.new_zeros(horizon, self._space.size))
         ahead = torch.cat([pursuit.plan, rest])[None]
-        return shift(ahead, pursuit.executed // self._space.block, space=self._space)[:, :horizon]
+        return shift(ahead, pursuit.executed // self._space.block)[:, :horizon]
 
     def _judge(self, problem: Problem, plan: Plan, group: _Group) -> _Verdict:
         """Which plans may be executed, by the agent's own guardrails."""
