@@ -1,0 +1,94 @@
+"""Counts what training steps cost: CPU-seconds of the timed ones, FLOPs of the first."""
+
+from __future__ import annotations
+
+import os
+import platform
+from pathlib import Path
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+
+def cpu_seconds() -> float:
+    """User and system time of this process, all threads."""
+    times = os.times()
+    return times.user + times.system
+
+
+class Enough(Exception):  # noqa: N818 - not an error
+    """All steps were measured: how to leave a training loop."""
+
+
+class StepMeter:
+    """Begin when training is about to begin, and `tick` after each of its steps.
+
+    The first step's FLOPs are counted (counting is slow, so it is also the warm-up); the `steps` after it
+    are timed.
+    """
+
+    def __init__(self, *, steps: int) -> None:
+        self.steps, self.flops = steps, 0
+        self.cpu: list[float] = []
+        self._counter: FlopCounterMode | None = FlopCounterMode(display=False)
+        self._counter.__enter__()
+        self._last = 0.0
+
+    def tick(self) -> bool:
+        """One step has ended. True when all were measured."""
+        if self._counter is not None:
+            self._counter.__exit__(None, None, None)
+            self.flops = self._counter.get_total_flops()
+            self._counter = None
+        else:
+            self.cpu.append(cpu_seconds() - self._last)
+        self._last = cpu_seconds()
+        return len(self.cpu) == self.steps
+
+    def result(self, *, frames: int) -> dict[str, float]:
+        """The figures, where one step trains on `frames` frames."""
+        mean = sum(self.cpu) / len(self.cpu)
+        return {
+            "frames_per_cpu_second": frames / mean,
+            "cpu_seconds_per_step": mean,
+            "cpu_seconds_of_fastest_step": min(self.cpu),
+            "cpu_seconds_of_slowest_step": max(self.cpu),
+            "steps_timed": len(self.cpu),
+            "frames_per_step": frames,
+            "flops_per_frame": self.flops / frames,
+            "flops_per_step": self.flops,
+        }
+
+
+def matmul_rates(*, size: int, seconds: float) -> dict[str, float]:
+    """FLOPs per CPU-second of square matrix products, all threads, by dtype: the best of 3 rounds."""
+    rates = {}
+    for name, dtype in (("bf16", torch.bfloat16), ("fp32", torch.float32)):
+        left, right = torch.ones(2, size, size).to(dtype)
+        torch.mm(left, right)
+        rounds = []
+        for _ in range(3):
+            start, count = cpu_seconds(), 0
+            while (used := cpu_seconds() - start) < seconds / 3:
+                torch.mm(left, right)
+                count += 1
+            rounds.append(2 * size**3 * count / used)
+        rates[name] = max(rounds)
+    return rates
+
+
+def machine() -> dict[str, object]:
+    """What the figures were measured on, and how busy it was with other work."""
+    path = Path("/proc/cpuinfo")
+    lines = path.read_text().splitlines() if path.exists() else []
+    named = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    flags = " ".join(line for line in lines[:200] if line.startswith("flags")).split()
+    load = os.getloadavg()
+    return {
+        "cpu": named[0] if named else platform.processor(),
+        "cores": os.cpu_count(),
+        "bf16_instructions": sorted({flag for flag in flags if flag in ("avx512_bf16", "amx_bf16")}),
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+        "load_average_1_minute": round(load[0], 2),
+    }
