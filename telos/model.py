@@ -34,7 +34,7 @@ class ModelConfig:
     frame_shape: tuple[int, int, int]  # H, W, C
     action_space: ActionSpace  # with the block that one predictor step spans
     frames: int = 1  # consecutive environment frames that perception sees at once
-    state_size: int = 64  # D
+    state_size: int = 40  # D
     slow_size: int = 24  # how many of the D hold what stays fixed during an episode
     encoder_width: int = 32
     encoder_blocks: int = 0
@@ -68,6 +68,7 @@ class Model(nn.Module):
             channels=colours * config.frames,
             image_size=(height, width),
             state_size=config.state_size,
+            slow_size=config.slow_size,
             width=config.encoder_width,
             blocks=config.encoder_blocks,
         )
@@ -80,7 +81,9 @@ class Model(nn.Module):
             )
             for _ in range(config.ensemble)
         )
-        self.inverse = InverseDynamics(state_size=config.state_size, action_size=block_size)
+        self.inverse = InverseDynamics(
+            state_size=config.state_size - config.slow_size, action_size=block_size
+        )
         self.decoder: BroadcastDecoder | None = None
         self.readouts = nn.ModuleDict()
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]

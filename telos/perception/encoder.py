@@ -9,20 +9,31 @@ from telos.nn import ResidualConv, SpatialSoftmax, mlp
 
 
 class ConvEncoder(nn.Module):
-    """Pixels `[N, C, H, W]` uint8 to states `[N, D]`: patches, convolutions, read in two ways.
+    """Pixels `[N, C, H, W]` uint8 to states `[N, D]`: patches and convolutions, read in two ways.
 
-    A spatial softmax says where things are, at sub-pixel precision. The profiles, each feature's
-    maximum over every row and every column, say what the scene is made of: with a thousand layouts a
-    linear map of the whole feature grid learned them by heart, and profiles carry over to new ones.
-    `channels` counts frames times colours; H and W must be multiples of 4. On a CPU the patch stem
-    (stride 4) is what makes it cheap: no layer works at more than H/4 x W/4.
+    - The fast part of the state, the last `D - slow_size` dimensions, is read through a spatial softmax,
+      which says where things are at sub-pixel precision.
+    - The slow part, the first `slow_size` dimensions, is read from profiles: each feature's maximum over
+      every row and every column, which say what the scene is made of.
+
+    Each way suits what it reads. A linear map of the whole feature grid learned a thousand layouts by
+    heart; profiles carry over to new ones. Read together, the profiles blur the positions. `channels`
+    counts frames times colours; H and W must be multiples of 4. On a CPU the patch stem (stride 4) is
+    what makes it cheap: no layer works at more than H/4 x W/4.
     """
 
     pixel_mean: Tensor
     pixel_scale: Tensor
 
     def __init__(
-        self, *, channels: int, image_size: tuple[int, int], state_size: int, width: int = 32, blocks: int = 0
+        self,
+        *,
+        channels: int,
+        image_size: tuple[int, int],
+        state_size: int,
+        slow_size: int,
+        width: int = 32,
+        blocks: int = 0,
     ) -> None:
         super().__init__()
         if image_size[0] % 4 or image_size[1] % 4:
@@ -36,9 +47,11 @@ class ConvEncoder(nn.Module):
             *[ResidualConv(width) for _ in range(blocks)],
             nn.ReLU(),
         )
-        self.where = nn.Sequential(nn.Conv2d(width, width, 1), SpatialSoftmax(width))
-        self.profile = nn.Linear((image_size[0] // 4 + image_size[1] // 4) * width, 128)
-        self.head = mlp([2 * width + 128, 256, state_size])
+        self.maps = nn.Conv2d(width, width, 1)
+        self.where = SpatialSoftmax(width)
+        self.fast = mlp([3 * width, 256, 256, state_size - slow_size])
+        lines = image_size[0] // 4 + image_size[1] // 4
+        self.slow = mlp([lines * width, 128, 256, slow_size]) if slow_size else None
 
     def standardise_by(self, mean: Tensor, std: Tensor) -> None:
         """Set the pixel statistics, per channel `[channels]`, that inputs are standardised with."""
@@ -48,11 +61,15 @@ class ConvEncoder(nn.Module):
     def forward(self, pixels: Tensor) -> Tensor:
         """Encode pixels `[N, C, H, W]` uint8: states `[N, D]`."""
         features = self.body(self._patches(pixels))
+        maps = self.maps(features)
+        where = self.where(maps)
+        fast = self.fast(torch.cat([where.to(maps.dtype), maps.mean((2, 3))], dim=-1))
+        if self.slow is None:
+            return fast.float()
         rows = nn.functional.max_pool2d(features, (1, features.shape[3]))
         columns = nn.functional.max_pool2d(features, (features.shape[2], 1))
-        profile = torch.relu(self.profile(torch.cat([rows.flatten(1), columns.flatten(1)], dim=-1)))
-        where = self.where(features)
-        return self.head(torch.cat([where.to(profile.dtype), profile], dim=-1)).float()
+        slow = self.slow(torch.cat([rows.flatten(1), columns.flatten(1)], dim=-1))
+        return torch.cat([slow, fast], dim=-1).float()
 
     def _patches(self, pixels: Tensor) -> Tensor:
         # Standardising is linear, so it is done to the few weights and not to the many pixels.

@@ -11,11 +11,11 @@ from telos.configurator import Configurator
 class Collection:
     """How much experience to collect, and how to explore."""
 
-    episodes: int = 2048
-    length: int = 64  # environment steps per episode
-    hold: tuple[int, int] = (3, 16)  # shortest and longest time that an exploring action is held
-    pause: float = 0.1  # part of holds that hardly move
-    full: float = 0.4  # part of holds at the bound
+    episodes: int = 3072
+    length: int = 48  # environment steps per episode
+    hold: tuple[int, int] = (3, 32)  # shortest and longest time that an exploring action is held
+    pause: float = 0.05  # part of holds that hardly move
+    full: float = 0.5  # part of holds at the bound
     drift: float = 0.05  # radians per step that a held direction drifts
 
 
@@ -25,7 +25,7 @@ class Architecture:
 
     block: int = 4  # environment steps per predictor step
     frames: int = 1
-    state_size: int = 64
+    state_size: int = 40
     slow_size: int = 24
     encoder_width: int = 32
     encoder_blocks: int = 0
@@ -44,21 +44,22 @@ class Optimisation:
     weight_decay: float = 1e-4
     warmup: int = 100
     decay_from: float = 0.5  # the part of the steps after which the learning rate falls
-    clip: float = 5.0  # largest norm of the gradient
+    clip: float = 50.0  # largest norm of the gradient
 
 
 @dataclass(frozen=True)
 class Weights:
     """What the terms of the representation's loss weigh."""
 
-    prediction: float = 4.0
-    inverse: float = 5.0
+    inverse: float = 10.0
     # On the fast part of the state, what changes during an episode, around each window's mean:
+    prediction: float = 10.0
     variance: float = 1.0
     covariance: float = 0.05
     fast_deviation: float = 0.5  # the standard deviation that variance asks for
-    temporal: float = 0.2
+    temporal: float = 0.5
     # On the slow part, what does not:
+    slow_prediction: float = 0.3
     slow_variance: float = 2.0
     slow_covariance: float = 0.2
     slow_invariance: float = 2.0
@@ -69,7 +70,7 @@ class Representation:
     """The first stage: encoder, predictor and inverse dynamics together."""
 
     optimisation: Optimisation = field(
-        default_factory=lambda: Optimisation(steps=1200, batch=96, learning_rate=3e-3)
+        default_factory=lambda: Optimisation(steps=2400, batch=96, learning_rate=3e-3)
     )
     horizon: int = 5  # predictor steps per window
     weights: Weights = field(default_factory=Weights)
@@ -77,12 +78,12 @@ class Representation:
 
 @dataclass(frozen=True)
 class Prediction:
-    """The second stage: the ensemble of predictors alone, each on its own windows, on states of the frozen encoder, over long horizons."""
+    """The second stage: the predictors alone, each on its own windows, on states of the frozen encoder."""
 
     optimisation: Optimisation = field(
-        default_factory=lambda: Optimisation(steps=3000, batch=256, learning_rate=1e-3, clip=4.0)
+        default_factory=lambda: Optimisation(steps=2500, batch=256, learning_rate=1e-3, clip=4.0)
     )
-    horizon: int = 8
+    horizon: int = 9
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,7 @@ class Heads:
     labels: int = 500  # labelled frames per readout
     readout_steps: int = 1000
     decoder: Optimisation = field(
-        default_factory=lambda: Optimisation(steps=400, batch=128, learning_rate=2e-3, clip=1.0)
+        default_factory=lambda: Optimisation(steps=300, batch=128, learning_rate=2e-3, clip=1.0)
     )
 
 

@@ -21,26 +21,28 @@ def representation_loss(
     hold what stays fixed during an episode: invariant over a window and spread over episodes (VICReg
     with time as the augmentation), since prediction alone takes long to notice a door that few windows
     pass. The others hold what changes: their variance and covariance are taken around each window's
-    mean, so that a layout cannot fill them (a slow-feature collapse, which otherwise shares the state).
+    mean, so that a layout cannot fill them (a slow-feature collapse, which otherwise shares the state), and inverse dynamics reads them alone.
 
     Args:
         pixels: uint8 `[B, T+1, C, H, W]`.
         actions: `[B, T, block * A]`.
     """
+    cut = model.config.slow_size
     with model.precision():
         states = model.encoder(pixels.flatten(0, 1)).unflatten(0, pixels.shape[:2])
         imagined = unroll(model.predictor, states[:, 0], actions)
-        recovered = model.inverse(states[:, :-1], states[:, 1:]).float()
-    slow, fast = states.split([model.config.slow_size, states.shape[-1] - model.config.slow_size], dim=-1)
+        slow, fast = states[..., :cut], states[..., cut:]
+        recovered = model.inverse(fast[:, :-1], fast[:, 1:]).float()
     moving = fast - fast.mean(1, keepdim=True)
     terms = {
-        "prediction": ssl.prediction_loss(imagined[:, 1:], states[:, 1:]),
+        "prediction": ssl.prediction_loss(imagined[:, 1:, cut:], fast[:, 1:]),
         "inverse": ssl.inverse_dynamics_loss(recovered, actions * model.predictor.action_scale),
         "variance": ssl.variance_loss(moving, target=weights.fast_deviation),
         "covariance": ssl.covariance_loss(moving),
         "temporal": ssl.temporal_similarity_loss(fast),
     }
-    if model.config.slow_size:
+    if cut:
+        terms["slow_prediction"] = ssl.prediction_loss(imagined[:, 1:, :cut], slow[:, 1:])
         terms["slow_variance"] = ssl.variance_loss(slow)
         terms["slow_covariance"] = ssl.covariance_loss(slow)
         terms["slow_invariance"] = ssl.invariance_loss(slow)
