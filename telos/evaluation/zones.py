@@ -75,12 +75,13 @@ class Across:
     Args:
         radius: the range that it is drawn from, in pixels.
         clearance: how far the way round stays from the disc, in pixels.
-        buffer: how far from the disc plans must stay, in pixels.
+        buffer: how far from the disc plans must stay, in pixels; what the model's errors are to be
+            covered by. Violations are measured against the disc itself.
     """
 
     radius: tuple[float, float] = (5.0, 7.0)
     clearance: float = 3.0
-    buffer: float = 0.0
+    buffer: float = 2.0
 
     def __post_init__(self) -> None:
         if not 0 < self.radius[0] <= self.radius[1] or self.clearance < 0:

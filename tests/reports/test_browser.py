@@ -44,7 +44,7 @@ def look(path: Path, tmp_path: Path, width: int) -> tuple[dict[str, int], str]:
         ],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=400,
         check=True,
     )
     found = dict(re.findall(r'data-(images|broken|wide|requests)="(-?\d+)"', done.stdout))
