@@ -1,4 +1,4 @@
-"""The README's results table, made of results/*.json: `python -m benchmarks.tables [--check]`.
+"""The README's pictures and results table, of results/*.json: `python -m benchmarks.tables [--check]`.
 
 Without `--check` it writes the table between the README's markers. With it, it exits with 1 where the
 README says something else than the files do. A row whose file is missing is left out.
@@ -26,6 +26,18 @@ HEADER = (
     "| task | success | 95 % interval | n | doing nothing | acting at random "
     "| model evaluations per plan | CPU-seconds per plan |\n|---|---|---|---|---|---|---|---|"
 )
+
+
+PICTURES = {
+    "filmstrip": "An episode in a layout never seen: what happened, above what was imagined.",
+    "landscape": "The energy of every place in the room, for one goal, as the state sees it.",
+}
+
+
+def pictures(folder: Path) -> str:
+    """The still pictures that there are, as Markdown; `telos report RUN --figures docs/images` draws them."""
+    found = [name for name in PICTURES if (folder / f"{name}.png").exists()]
+    return "".join(f"![{PICTURES[name]}](docs/images/{name}.png)\n\n" for name in found)
 
 
 def table(results: Mapping[str, Mapping[str, Any]]) -> str:
@@ -78,6 +90,11 @@ def read(folder: Path) -> dict[str, dict[str, Any]]:
     return {file.stem: json.loads(file.read_text()) for file in sorted(folder.glob("*.json"))}
 
 
+def section(root: Path) -> str:
+    """What stands between the README's markers."""
+    return pictures(root / "docs" / "images") + table(read(root / "results"))
+
+
 def filled(readme: str, section: str) -> str:
     """The README with `section` between its markers."""
     before, begin, rest = readme.partition(BEGIN)
@@ -93,7 +110,7 @@ def main() -> None:
     parser.add_argument("--check", action="store_true", help="compare only; exit with 1 where they differ")
     check = parser.parse_args().check
     readme = ROOT / "README.md"
-    wanted = filled(readme.read_text(), table(read(ROOT / "results")))
+    wanted = filled(readme.read_text(), section(ROOT))
     if wanted == readme.read_text():
         return
     if check:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from telos.training import Recipe
 
 STATE = "demo.json"
+_FRAMES_PER_MINUTE = 90_000  # that two cores learn from, roughly
 
 
 def demo(*, out: Path = Path("runs/demo"), recipe: str = "rooms", seed: int = 0, quick: bool = False) -> None:
@@ -118,7 +119,9 @@ class Demo:
             ),
             Stage("model", "take the shipped checkpoint", 0.0, self._ship)
             if self.quick
-            else Stage("train", "representation, predictor, decoder, readouts", 12, self._train),
+            else Stage(
+                "train", "representation, predictor, decoder, readouts", _training(self.recipe), self._train
+            ),
             Stage(
                 "evaluate",
                 f"{self.tasks} goals in layouts never seen",
@@ -237,6 +240,16 @@ class Demo:
         bars("report", 0, 1)
         write_report(self.out)
         bars("report", 1, 1)
+
+
+def _training(recipe: Recipe) -> float:
+    """Roughly how many minutes training takes on two cores: the frames that are encoded or drawn."""
+    first, decoder = recipe.representation, recipe.heads.decoder
+    learned = first.optimisation.steps * first.optimisation.batch * (first.horizon + 1)
+    encoded = recipe.collection.episodes * recipe.collection.length / 3
+    drawn = decoder.steps * decoder.batch
+    imagined = recipe.prediction.optimisation.steps * recipe.prediction.optimisation.batch / 10
+    return (learned + encoded + drawn + imagined) / _FRAMES_PER_MINUTE
 
 
 def _about(minutes: float) -> str:

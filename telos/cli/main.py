@@ -12,6 +12,7 @@ from typing import Any
 import tyro
 from rich.console import Console
 
+import telos
 from telos.cli import console
 from telos.cli.collect import collect
 from telos.cli.data import data
@@ -51,6 +52,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     arguments = [argument for argument in arguments if argument != "--debug"]
     if str(Path.cwd()) not in sys.path:
         sys.path.append(str(Path.cwd()))  # so that `--world my_module:MyWorld` finds the user's file
+    if arguments == ["--version"]:
+        console.out.print(f"telos {telos.__version__}")
+        return 0
     if wrong := mistyped(arguments, COMMANDS):
         console.fail(wrong)
         return 2

@@ -16,6 +16,7 @@ def report(
     *,
     out: Path | None = None,
     title: str = "",
+    figures: Path | None = None,
 ) -> None:
     """Write one HTML file, which opens offline, of what a run folder holds.
 
@@ -25,6 +26,7 @@ def report(
         run: the folder of the run: with model, data, evaluation, guardrail, or some of them.
         out: the file; by default report.html in the folder.
         title: of the report; by default it speaks of the world.
+        figures: a folder for still pictures as well: filmstrip.png and landscape.png.
     """
     from telos.reports import write_report
 
@@ -32,6 +34,8 @@ def report(
         analyse(run, bars)
         bars("report", 0, 1)
         written = write_report(run, out, title=title)
+        if figures is not None:
+            draw(run, figures)
         bars("report", 1, 1)
     console.out.print(f"The report: {written.resolve()}", soft_wrap=True)
 
@@ -49,3 +53,15 @@ def analyse(run: Path, bars: Bars) -> None:
         return
     with EpisodeStore.open(run / "data") as store:
         measure(Model.load(run / "model"), store, progress=bars).save(run)
+
+
+def draw(run: Path, figures: Path) -> None:
+    """Still pictures of the first success that was recorded, and of the first energy landscape."""
+    from telos.reports import gather, save_filmstrip, save_landscape
+
+    inputs = gather(run)
+    recordings = inputs.evaluation.recordings if inputs.evaluation else ()
+    if shown := next((record for record in recordings if record.success), None):
+        save_filmstrip(shown, figures / "filmstrip.png")
+    if inputs.analysis and inputs.analysis.landscapes:
+        save_landscape(inputs.analysis.landscapes[0], figures / "landscape.png")

@@ -17,7 +17,7 @@ RESULT = {
 
 def test_the_readme_is_up_to_date():
     readme = (tables.ROOT / "README.md").read_text()
-    assert tables.filled(readme, tables.table(tables.read(tables.ROOT / "results"))) == readme
+    assert tables.filled(readme, tables.section(tables.ROOT)) == readme
 
 
 def test_a_row_has_its_interval_and_its_floors():
@@ -34,3 +34,9 @@ def test_the_guardrail_is_told_beside_what_happens_without_it():
 def test_only_what_stands_between_the_markers_changes():
     readme = f"a\n{tables.BEGIN}\nold\n{tables.END}\nb\n"
     assert tables.filled(readme, "new") == readme.replace("old", "new")
+
+
+def test_pictures_are_shown_where_they_exist(tmp_path):
+    assert tables.pictures(tmp_path) == ""
+    (tmp_path / "landscape.png").touch()
+    assert "](docs/images/landscape.png)" in tables.pictures(tmp_path)

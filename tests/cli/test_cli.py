@@ -48,3 +48,8 @@ def test_a_file_that_cannot_be_written_is_one_message(tmp_path, capsys):
     (tmp_path / "file").write_text("")
     assert main(["collect", "--out", str(tmp_path / "file" / "data"), "--episodes", "1"]) == 1
     assert "Traceback" not in capsys.readouterr().err
+
+
+def test_version(capsys):
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out.startswith("telos 0.")

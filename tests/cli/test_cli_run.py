@@ -80,7 +80,9 @@ def test_evaluate_says_what_is_wrong_with_an_objective(run, tmp_path, given, sai
 
 def test_report_writes_one_file_with_what_the_run_has(run, tmp_path, capsys):
     evaluate(run, run / "evaluation")
-    assert main(["report", str(run), "--out", str(tmp_path / "report.html")]) == 0
+    out = ["--out", str(tmp_path / "report.html"), "--figures", str(tmp_path)]
+    assert main(["report", str(run), *out]) == 0
+    assert (tmp_path / "landscape.png").exists()
     assert (run / "analysis.npz").exists()
     assert "floor" in (tmp_path / "report.html").read_text()
     assert str(tmp_path / "report.html") in capsys.readouterr().out.replace("\n", "")
