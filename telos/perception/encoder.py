@@ -31,7 +31,7 @@ class ConvEncoder(nn.Module):
         channels: int,
         image_size: tuple[int, int],
         state_size: int,
-        slow_size: int,
+        slow_size: int = 0,
         width: int = 32,
         blocks: int = 0,
     ) -> None:

@@ -155,7 +155,7 @@ def test_a_collapsed_representation_stops_unless_it_is_allowed(store, recipe, tm
     monkeypatch.setattr(training, "INDICATORS_EVERY", 10)
     monkeypatch.setattr(
         "telos.perception.ConvEncoder.forward",
-        lambda self, pixels: self.head[-1].bias.expand(len(pixels), -1),
+        lambda self, pixels: torch.cat([self.slow[-1].bias, self.fast[-1].bias]).expand(len(pixels), -1),
     )
     with pytest.raises(TrainingError, match=r"collapsed at step 10: standard deviation 0.000"):
         train(store, recipe, tmp_path)
