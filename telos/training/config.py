@@ -52,11 +52,12 @@ class Weights:
     """What the terms of the representation's loss weigh."""
 
     inverse: float = 10.0
-    # On the fast part of the state, what changes during an episode, around each window's mean:
+    # On the fast part of the state, what changes during an episode:
     prediction: float = 10.0
     variance: float = 1.0
     covariance: float = 0.05
     fast_deviation: float = 0.5  # the standard deviation that variance asks for
+    around_window_mean: bool = True  # variance and covariance of the fast part; where layouts differ
     temporal: float = 0.5
     # On the slow part, what does not:
     slow_prediction: float = 0.3

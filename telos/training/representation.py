@@ -33,7 +33,7 @@ def representation_loss(
         imagined = unroll(model.predictor, states[:, 0], actions)
         slow, fast = states[..., :cut], states[..., cut:]
         recovered = model.inverse(fast[:, :-1], fast[:, 1:]).float()
-    moving = fast - fast.mean(1, keepdim=True)
+    moving = fast - fast.mean(1, keepdim=True) if weights.around_window_mean else fast
     terms = {
         "prediction": ssl.prediction_loss(imagined[:, 1:, cut:], fast[:, 1:]),
         "inverse": ssl.inverse_dynamics_loss(recovered, actions * model.predictor.action_scale),
