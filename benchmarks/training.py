@@ -146,7 +146,9 @@ def theirs(settings: Settings, peer: Path, python: str, *, threads: int) -> dict
     )
     if done.returncode:
         raise RuntimeError(
-            f"the peer's recipe did not run; docs/benchmarks.md lists what it needs:\n{done.stderr[-2000:]}"
+            f"the peer's recipe did not run (exit code {done.returncode}; below 0: ended by that signal); "
+            "docs/benchmarks.md lists what it needs, and --peer-batch makes it need less memory.\n"
+            f"{(done.stdout + done.stderr)[-2000:]}"
         )
     return json.loads(done.stdout.splitlines()[-1])
 
