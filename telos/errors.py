@@ -26,7 +26,7 @@ class WorldError(TelosError):
     """A world broke its contract: a wrong shape or dtype, a missing adapter, NaN in its numbers."""
 
 
-class UnknownName(TelosError, LookupError):
+class UnknownName(TelosError, LookupError):  # noqa: N818 (what is wrong is the name)
     """A name that is not registered, with the near ones."""
 
     def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:

@@ -182,7 +182,7 @@ class Guardrail(Protocol):
 
     @property
     def buffer(self) -> float:
-        """How far inside the allowed region a prediction must stay, in the reading's units; set by calibration."""
+        """How far inside the allowed region a prediction must stay, in the reading's units."""
         ...
 
     def __call__(self, trajectory: Trajectory) -> Tensor:
@@ -276,7 +276,7 @@ class Plan:
     actions: Tensor  # [B, T, size], inside the action space
     trajectory: Trajectory  # imagined, S = 1
     energy: Tensor  # [B]
-    violation: Tensor  # [B]: worst predicted violation over guardrails, futures and steps 1..T; -inf without any
+    violation: Tensor  # [B]: worst predicted one over guardrails, futures and steps 1..T; -inf without any
     status: tuple[PlanStatus, ...]  # length B
     evaluations: int  # predictor rows per problem
     trace: Tensor  # [I, B]: best energy after each iteration
@@ -382,4 +382,3 @@ __all__ = [
     "Trajectory",
     "World",
 ]
-

@@ -21,7 +21,8 @@ def representation_loss(
     hold what stays fixed during an episode: invariant over a window and spread over episodes (VICReg
     with time as the augmentation), since prediction alone takes long to notice a door that few windows
     pass. The others hold what changes: their variance and covariance are taken around each window's
-    mean, so that a layout cannot fill them (a slow-feature collapse, which otherwise shares the state), and inverse dynamics reads them alone.
+    mean, so that a layout cannot fill them (a slow-feature collapse, which otherwise shares the state),
+    and inverse dynamics reads them alone.
 
     Args:
         pixels: uint8 `[B, T+1, C, H, W]`.

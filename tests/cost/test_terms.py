@@ -33,7 +33,8 @@ def test_goal_reduces_the_distances_of_steps_one_to_T(reduction):
 def test_late_weight_is_what_the_last_step_weighs_more_than_the_first():
     states = torch.zeros(1, 2, 1, 4, 1)
     states[0, 0, 0, 1], states[0, 1, 0, 3] = 1, 1  # far from the goal at the first step, or at the last
-    first, last = Goal(torch.zeros(1, 1), "sum", late_weight=9)(Trajectory(states, torch.zeros(1, 2, 3, 1)))[0, :, 0]
+    goal = Goal(torch.zeros(1, 1), "sum", late_weight=9)
+    first, last = goal(Trajectory(states, torch.zeros(1, 2, 3, 1)))[0, :, 0]
     assert (last / first).item() == pytest.approx(9)
     assert (first + last).item() == pytest.approx(10 / 13)
 
