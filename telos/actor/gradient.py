@@ -36,7 +36,7 @@ def refine(
     starts: Tensor,
     *,
     rate: float = 0.1,
-    penalty: float = 10.0,
+    penalty: float = 0.1,
     margin: float = 0.02,
     alternatives: int = 3,
     gap: float = 0.1,
@@ -44,14 +44,18 @@ def refine(
     """Improve plans `[B, S, T, size]` by projected Adam; the best one that was scored comes back.
 
     Ranking, deadline and what is returned are as in `search.search`; if the deadline is past on entry the
-    starts are scored once. Guardrails are held by an augmented Lagrangian: with h the positive excess of
-    one guardrail summed over steps 1..T in the worst future, a candidate descends energy / scale +
-    sum (multiplier h + penalty / 2 h^2), and after each step its multiplier grows by penalty * h; there is
-    one per problem, candidate and guardrail. The scale is the problem's mean absolute energy at first.
+    starts are scored once. A candidate that stops being finite goes back to where it was and halves its
+    steps.
+
+    Guardrails are held by an augmented Lagrangian. With h the positive excess of one guardrail summed over
+    steps 1..T in the worst future, a candidate descends energy + sum (multiplier h + penalty / 2 h^2).
+    After each step the multiplier, one per problem, candidate and guardrail, grows by penalty * h, or where
+    h is 0 falls by penalty times the distance to the border. Energy and h are in units of what they are on
+    average over candidates (the energy at first, h at its largest), so that no weight depends on scales.
 
     Args:
         rate: Adam's first step in half ranges of the action space; falls to zero as half a cosine.
-        penalty: how fast multipliers grow, in (scaled) energy per excess.
+        penalty: how fast multipliers change.
         margin: how far inside the allowed region to aim, in guardrails' scales, so that what is found is
             not on the wrong side of the border by rounding.
         alternatives, gap: as in `search.search`.
@@ -63,7 +67,8 @@ def refine(
     """
     clock, late = Clock(problem.budget.seconds), False
     space, steps = problem.level.action_space, problem.budget.iterations
-    actions = space.project(starts.detach())
+    actions = finite = space.project(starts.detach())
+    size = torch.full(actions.shape[:2], rate, dtype=actions.dtype, device=actions.device)[..., None, None]
     lagrangian = _Lagrangian(penalty=penalty, margin=margin)
     adam = _Adam(reach(space, actions))
     archive, trace, evaluations = None, [], 0
@@ -76,7 +81,7 @@ def refine(
             leaf = actions.detach().requires_grad_(not last)
             trajectory = imagine(problem, leaf)
             scored, excesses = score(problem, trajectory)
-            loss = None if last else lagrangian(scored, excesses)
+            loss = None if last else lagrangian(scored, excesses).sum()
         archive = remember(
             archive, scored.detach(), _detached(trajectory), space=space, count=1 + alternatives, gap=gap
         )
@@ -84,10 +89,12 @@ def refine(
         evaluations += actions.shape[1] * trajectory.states.shape[2] * problem.horizon
         if loss is None:
             break
-        (slope,) = torch.autograd.grad(loss.sum(), leaf)
+        (slope,) = torch.autograd.grad(loss, leaf)
         with torch.no_grad():
-            share = rate * (1 + math.cos(math.pi * step / steps)) / 2
-            actions = space.project(actions - adam.step(slope.nan_to_num(0, 0, 0), share))
+            sound = scored.finite[..., None, None]
+            finite, size = torch.where(sound, actions, finite), torch.where(sound, size, size / 2)
+            pace = size * (1 + math.cos(math.pi * step / steps)) / 2
+            actions = space.project(finite - pace * adam(slope.nan_to_num(0, 0, 0)))
     assert archive is not None
     return to_plan(problem, archive, trace=trace, evaluations=evaluations, late=late)
 
@@ -97,38 +104,54 @@ class _Lagrangian:
 
     def __init__(self, *, penalty: float, margin: float) -> None:
         self._penalty, self._margin = penalty, margin
-        self._scale: Tensor | None = None  # [B, 1]
+        self._energy: Tensor | None = None  # [B, 1]: what an energy typically is
+        self._typical: list[Tensor] = []  # G times [B, 1]: what a violation typically is
         self._multipliers: list[Tensor] = []  # G times [B, S]
 
     def __call__(self, scored: Scored, excesses: tuple[Tensor, ...]) -> Tensor:
-        if self._scale is None:
-            size = torch.where(scored.finite, scored.energy.detach().abs(), 0)
-            count = scored.finite.sum(1, keepdim=True).clamp_min(1)
-            self._scale = (size.sum(1, keepdim=True) / count).clamp_min(1e-12)
-            self._multipliers = [torch.zeros_like(size) for _ in excesses]
-        loss = scored.energy / self._scale
+        if self._energy is None:
+            self._energy = _mean(scored.energy.detach().abs(), scored.finite).clamp_min(1e-12)
+            self._typical = [torch.full_like(self._energy, 1e-12) for _ in excesses]
+            self._multipliers = [torch.zeros_like(scored.energy) for _ in excesses]
+        loss = scored.energy / self._energy
         for number, excess in enumerate(excesses):
-            h = (excess + self._margin).relu().sum(-1).amax(-1)
+            inside = excess + self._margin
+            over = inside.relu().sum(-1).amax(-1)
+            typical = _mean(over.detach(), scored.finite & (over.detach() > 0))
+            self._typical[number] = torch.maximum(self._typical[number], typical)
+            h = over / self._typical[number]
             loss = loss + self._multipliers[number] * h + self._penalty / 2 * h.square()
-            self._multipliers[number] = self._multipliers[number] + self._penalty * h.detach()
+            slack = inside.detach().amax((-2, -1)).clamp_max(0) / self._typical[number]
+            change = self._penalty * (h.detach() + slack)  # one of the two is zero
+            self._multipliers[number] = (self._multipliers[number] + change).relu()
         return loss
 
 
-class _Adam:
-    """Adam (arXiv 1412.6980) in units of half the range `[size]`; each value of each candidate on its own."""
+def _mean(values: Tensor, mask: Tensor) -> Tensor:
+    """The mean `[B, 1]` of those of `values` `[B, S]` that are in the mask; 0 without any."""
+    count = mask.sum(1, keepdim=True).clamp_min(1)
+    return torch.where(mask, values, 0).sum(1, keepdim=True) / count
 
-    def __init__(self, half: Tensor, *, decay: float = 0.9, square_decay: float = 0.999) -> None:
+
+class _Adam:
+    """Adam (arXiv 1412.6980) in units of half the range `[size]`; each value of each candidate on its own.
+
+    Squares are forgotten sooner than usual: else the steep slopes of a violation, once left, keep the
+    steps small for the rest of the search.
+    """
+
+    def __init__(self, half: Tensor, *, decay: float = 0.9, square_decay: float = 0.95) -> None:
         self._half, self._decay, self._square_decay = half, decay, square_decay
         self._mean, self._square, self._count = torch.zeros(()), torch.zeros(()), 0
 
-    def step(self, slope: Tensor, rate: float) -> Tensor:
-        """How far to go against the gradient `[B, S, T, size]`."""
+    def __call__(self, slope: Tensor) -> Tensor:
+        """The step for a gradient `[B, S, T, size]`, to go against it at a rate of 1."""
         slope, self._count = slope * self._half, self._count + 1
         self._mean = self._decay * self._mean.to(slope) + (1 - self._decay) * slope
         self._square = self._square_decay * self._square.to(slope) + (1 - self._square_decay) * slope.square()
         mean = self._mean / (1 - self._decay**self._count)
         square = self._square / (1 - self._square_decay**self._count)
-        return rate * self._half * mean / (square.sqrt() + 1e-8)
+        return self._half * mean / (square.sqrt() + 1e-8)
 
 
 def _detached(trajectory: Trajectory) -> Trajectory:

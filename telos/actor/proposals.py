@@ -76,24 +76,25 @@ class Gaussian:
 
 @dataclass(frozen=True)
 class Wander:
-    """Smooth wandering at full speed, blind to the belief: noise at knots, far wider than the bounds.
+    """Smooth wandering, mostly at full speed and blind to the belief: noise at knots, wider than the bounds.
 
     Projection then leaves mostly actions on the bounds whose direction turns smoothly: long paths that
     differ from each other, which find the way round an obstacle. In Rooms it finds the door five to ten
-    times as often as `Segments` or as noise that stays inside the bounds.
+    times as often as `Segments` or as noise that stays inside the bounds. Each candidate has its own
+    standard deviation, uniform up to `gain` half ranges, so that calm ones are among them.
     """
 
     every: float = 2.5  # blocks between knots
-    gain: float = 2.0  # standard deviation, in half ranges
+    gain: float = 3.0
 
     def __call__(self, belief: Belief, count: int, generator: torch.Generator) -> Tensor:
         """Candidates `[B, count, T, size]`."""
         B, _, T, size = belief.mean.shape
         mixing = Knots(max(2, round(T / self.every) + 1))(T).to(belief.mean)
-        space = belief.space
-        noise = _normal((B, count, mixing.shape[1], space.dimension), belief.mean, generator)
-        noise = (mixing @ noise).repeat(1, 1, 1, size // space.dimension)
-        return _centre(belief) + self.gain * belief.reach * noise
+        noise = _normal((B, count, mixing.shape[1], belief.space.dimension), belief.mean, generator)
+        noise = (mixing @ noise).repeat(1, 1, 1, size // belief.space.dimension)
+        gain = self.gain * _uniform((B, count, 1, 1), belief.mean, generator)
+        return _centre(belief) + gain * belief.reach * noise
 
 
 @dataclass(frozen=True)
@@ -143,9 +144,8 @@ class Variations:
         late = time >= one * T
 
         blocks = torch.where(scale < 0.5, -1, 1) * (1 + (other * 3).long())
-        source = time + torch.where(late & ~redraw & ~nudge, blocks, 0)
-        source = source.clamp(0, T - 1)[..., None].expand(-1, -1, -1, size)
-        varied = belief.mean[:, belief.turns(count)].gather(2, source)
+        source = (time + torch.where(late & ~redraw & ~nudge, blocks, 0)).clamp(0, T - 1)
+        varied = belief.mean[:, belief.turns(count)].gather(2, source[..., None].expand(-1, -1, -1, size))
 
         during = (time >= (torch.minimum(one, other) * T).floor()) & (time <= torch.maximum(one, other) * T)
         push = _pushes(belief, (B, count, 1), generator) * self.finest ** scale[..., None]

@@ -120,7 +120,7 @@ class CEM:
 
     candidates: int = 256
     elites: int = 32
-    momentum: float = 0.1
+    momentum: float = 0.0
     spread: float = 0.5  # the first standard deviation, in half ranges
     correlation: Correlation | None = None
     keep: int = 0
@@ -163,13 +163,14 @@ class MPPI:
 class Evolution:
     """Keep a few distinct parents, vary each, and add fresh candidates in every iteration.
 
-    The default for worlds with obstacles, where the mean of several good plans is a bad one. Planning by
-    evolution from a shifted plan is rolling-horizon evolution (Perez et al., GECCO 2013); new here are the
-    distinct parents, the variations that know about time, and the fresh candidates.
+    For worlds with obstacles, where the mean of several good plans is a bad one. It finds the way round
+    sooner than the others and polishes it more slowly: near the goal CEM over a short horizon is better.
+    Planning by evolution from a shifted plan is rolling-horizon evolution (Perez et al., GECCO 2013); new
+    here are the distinct parents, the variations that know about time, and the fresh candidates.
     """
 
     candidates: int = 64
-    parents: int = 4
+    parents: int = 2
     fresh: float = 0.25  # share of candidates that owe nothing to the parents
     gap: float = 0.1  # how different parents are, see `ranking.distinct`
     explore: Proposal = field(default_factory=Wander)
@@ -195,7 +196,7 @@ class PredictiveSampling:
     """Look around the best plan so far with noise at a few knots (arXiv 2212.00541)."""
 
     candidates: int = 64
-    spread: float = 0.5  # the standard deviation, in half ranges
+    spread: float = 0.25  # the standard deviation, in half ranges
     knots: int = 5
 
     def __call__(self, problem: Problem) -> Plan:

@@ -1,0 +1,250 @@
+"""What every registered planner must do."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from telos.actor import PLANNERS
+from telos.types import ActionSpace, Budget, PlanStatus
+from tests.actor.point import Formula, Quadratic, Setting, Zone, move, problem, push
+
+every_planner = pytest.mark.parametrize("name", PLANNERS)
+ITERATIONS = {"gradient": 60, "random_shooting": 5}
+IN_THE_WAY = Zone((2.0, 0.0), 1.0)
+
+
+def plan(name, **arguments):
+    budget = Budget(ITERATIONS.get(name, 12))
+    arguments.setdefault("setting", Setting(budget=budget))
+    arguments = {"state": [[0.0, 0.0]], "target": [[4.0, 0.0]], **arguments}
+    return PLANNERS[name]()(problem(**arguments))
+
+
+def optimum(rollout, state, target, horizon, effort):
+    """The least-squares solution of a linear rollout with quadratic cost: its energy."""
+    size = horizon * 2
+
+    def residual(flat):
+        trajectory = rollout(state, flat.reshape(1, 1, horizon, 2))
+        away = trajectory.states[0, 0, 0, 1:, :2] - target
+        return torch.cat([away.flatten(), effort**0.5 * flat])
+
+    offset = residual(torch.zeros(size, dtype=state.dtype))
+    matrix = torch.stack([residual(row) - offset for row in torch.eye(size, dtype=state.dtype)], 1)
+    best = torch.linalg.lstsq(matrix, -offset[:, None]).solution[:, 0]
+    assert best.abs().max() < 2  # else the bounds would matter
+    return residual(best).square().sum().item(), offset.square().sum().item()
+
+
+@every_planner
+@pytest.mark.parametrize("rollout", [move, push])
+def test_a_linear_quadratic_problem_is_solved(name, rollout):
+    state = torch.tensor([[0.0, 0.0] if rollout is move else [0.0, 0.0, 0.5, 0.0]], dtype=torch.float64)
+    target = torch.tensor([[1.5, -1.0]], dtype=torch.float64)
+    best, resting = optimum(rollout, state, target[0], 4, 0.5)
+    budget = Budget(200 if name == "gradient" else 30)
+    found = plan(
+        name,
+        state=state,
+        target=target.tolist(),
+        horizon=4,
+        effort=0.5,
+        setting=Setting(rollout=rollout, budget=budget),
+    )
+    # The share of the way from resting to the optimum that may be left.
+    tolerance = {"random_shooting": 0.25, "predictive_sampling": 0.25, "evolution": 0.05}.get(name, 0.01)
+    assert best - 1e-9 <= found.energy.item() <= best + tolerance * (resting - best)
+
+
+@every_planner
+def test_the_plan_is_what_was_scored(name):
+    found = plan(name, state=[[0.0, 0.0], [1.0, 3.0]], target=[[4.0, 0.0], [1.0, 1.0]])
+    again = move(torch.tensor([[0.0, 0.0], [1.0, 3.0]]), found.actions[:, None])
+    assert torch.equal(found.trajectory.actions[:, 0], found.actions)
+    torch.testing.assert_close(again.states, found.trajectory.states)
+    cost = Quadratic(torch.tensor([[4.0, 0.0], [1.0, 1.0]]))
+    torch.testing.assert_close(cost(again)[:, 0, 0], found.energy)
+
+
+@every_planner
+@settings(max_examples=12, deadline=None)
+@given(
+    batch=st.integers(1, 3),
+    horizon=st.integers(1, 5),
+    block=st.integers(1, 3),
+    held=st.booleans(),
+    bounds=st.tuples(st.floats(-3, 0), st.floats(0, 3)),
+    max_norm=st.none() | st.floats(0.1, 3),
+    seed=st.integers(0, 2**32),
+)
+def test_bounds_are_respected(name, batch, horizon, block, held, bounds, max_norm, seed):
+    space = ActionSpace((bounds[0], 0.0), (bounds[1], 0.0), max_norm, block, held)
+
+    def rollout(state, actions):
+        return move(state, space.flatten(actions).unflatten(-1, (block, 2)).sum(-2))
+
+    def checked(state, actions):
+        torch.testing.assert_close(space.project(actions), actions)
+        return replace(rollout(state, actions), actions=actions)
+
+    found = plan(
+        name,
+        state=torch.zeros(batch, 2),
+        target=[[9.0, 9.0]] * batch,
+        horizon=horizon,
+        setting=Setting(space, checked, seed, Budget(2)),
+    )
+    torch.testing.assert_close(space.project(found.actions), found.actions)
+    assert (found.actions.unflatten(-1, (-1, 2))[..., 1] == 0).all()  # a bound of zero width
+
+
+@every_planner
+def test_the_same_seed_gives_the_same_plan_bit_for_bit(name):
+    one, same = plan(name, guardrails=(IN_THE_WAY,)), plan(name, guardrails=(IN_THE_WAY,))
+    assert torch.equal(one.actions, same.actions)
+    other = plan(name, setting=Setting(seed=1))
+    assert not torch.equal(plan(name, setting=Setting(seed=0)).actions, other.actions)
+
+
+@every_planner
+def test_problems_do_not_leak_into_each_other(name):
+    one = plan(name, state=[[0.0, 0.0], [1.0, 1.0]], target=[[4.0, 0.0], [0.0, 0.0]])
+    other = plan(name, state=[[0.0, 0.0], [9.0, 9.0]], target=[[4.0, 0.0], [-5.0, 7.0]])
+    assert torch.equal(one.actions[0], other.actions[0])
+    assert not torch.equal(one.actions[1], other.actions[1])
+
+
+@every_planner
+def test_a_guardrail_in_the_way_is_held(name):
+    straight = torch.tensor([[[2.0, 0.0]] * 2 + [[0.0, 0.0]] * 4])  # the optimum without the guardrail
+    around = plan(name, guardrails=(IN_THE_WAY,), warm_start=straight)
+    assert around.status == (PlanStatus.SOLVED,)
+    assert around.violation.item() <= 0
+    torch.testing.assert_close(IN_THE_WAY(around.trajectory)[..., 1:].amax((1, 2, 3)), around.violation)
+
+
+@every_planner
+def test_contradictory_guardrails_are_infeasible_and_the_least_violation_comes_back(name):
+    right, left = Formula(lambda t: 1 - t.states[..., 0]), Formula(lambda t: 1 + t.states[..., 0])
+    found = plan(name, guardrails=(right, left))
+    assert found.status == (PlanStatus.INFEASIBLE,)
+    assert found.violation.item() > 0
+    assert torch.isfinite(found.energy).all()
+
+
+@every_planner
+def test_from_inside_a_zone_it_leaves(name):
+    found = plan(name, state=[[1.5, 0.0]], guardrails=(IN_THE_WAY,))
+    assert found.status == (PlanStatus.SOLVED,)
+    assert found.violation.item() <= 0
+
+
+@every_planner
+@pytest.mark.parametrize("bad", [torch.nan, torch.inf, -torch.inf])
+def test_candidates_that_are_not_finite_lose(name, bad):
+    def cost(trajectory):
+        energy = Quadratic(torch.tensor([[4.0, 0.0]]))(trajectory)
+        return torch.where(trajectory.actions[:, :, 0, :1] > 0.5, bad, energy)
+
+    found = plan(name, cost=Formula(cost))
+    assert found.status == (PlanStatus.SOLVED,)
+    assert found.actions[0, 0, 0] <= 0.5
+    assert found.energy < 60  # standing still costs 96
+
+
+@every_planner
+def test_where_nothing_is_finite_the_status_says_so_and_the_other_problems_go_on(name):
+    def cost(trajectory):
+        broken = torch.tensor([torch.nan, 0.0])[:, None, None]
+        return Quadratic(torch.tensor([[4.0, 0.0]]))(trajectory) + broken
+
+    found = plan(name, state=[[0.0, 0.0], [0.0, 0.0]], cost=Formula(cost))
+    assert found.status == (PlanStatus.NOT_FINITE, PlanStatus.SOLVED)
+    assert torch.isfinite(found.actions).all()
+    assert found.energy[1] < 60
+
+
+@every_planner
+def test_past_the_deadline_the_warm_start_comes_back_scored(name):
+    warm = torch.full((1, 6, 2), 0.25)
+    found = plan(name, warm_start=warm, setting=Setting(budget=Budget(9, seconds=0.0)))
+    assert found.status == (PlanStatus.OUT_OF_TIME,)
+    assert len(found.trace) == 1
+    assert found.energy <= Quadratic(torch.tensor([[4.0, 0.0]]))(move(torch.zeros(1, 2), warm[:, None]))
+
+
+@every_planner
+def test_a_deadline_ends_the_search_after_the_first_iteration(name):
+    found = plan(name, setting=Setting(budget=Budget(10**9, seconds=0.02)))
+    assert found.status == (PlanStatus.OUT_OF_TIME,)
+    assert len(found.trace) >= 1
+
+
+@every_planner
+def test_the_warm_start_is_scored(name):
+    warm = torch.tensor([[[2.0, 0.0], [2.0, 0.0], [0.0, 0.0], [0.0, 0.0], [0.0, 0.0], [0.0, 0.0]]])
+    found = plan(name, warm_start=warm, setting=Setting(budget=Budget(1)))
+    assert found.energy.item() <= 4.0  # the warm start is optimal
+
+
+@every_planner
+def test_the_trace_never_rises_and_evaluations_count_every_row(name):
+    rows = []
+
+    def counted(state, actions):
+        rows.append(actions.shape[1] * actions.shape[2])
+        return move(state, actions)
+
+    found = plan(name, setting=Setting(rollout=counted, budget=Budget(4)))
+    assert found.trace.shape == (4, 1)
+    assert (found.trace.diff(dim=0) <= 0).all()
+    assert found.evaluations == sum(rows)
+
+
+@every_planner
+def test_a_cost_of_the_wrong_shape_is_named(name):
+    with pytest.raises(ValueError, match=r"cost Formula must return shape \[B, S, K\] = \[1, \d+, 1\].*got"):
+        plan(name, cost=Formula(lambda t: t.states.sum((2, 3, 4))))
+
+
+@every_planner
+def test_a_guardrail_of_the_wrong_shape_is_named(name):
+    with pytest.raises(ValueError, match=r"guardrail Formula must return shape \[B, S, K, T\+1\]"):
+        plan(name, guardrails=(Formula(lambda t: t.states[..., 1:, 0]),))
+
+
+@every_planner
+def test_a_rollout_that_raises_says_who_called_it(name):
+    def broken(state, actions):
+        raise RuntimeError("out of memory")
+
+    with pytest.raises(RuntimeError, match="out of memory") as caught:
+        plan(name, setting=Setting(rollout=broken))
+    assert "calling the rollout" in caught.value.__notes__[0]
+
+
+@every_planner
+def test_planning_works_in_no_grad_and_leaves_nothing_to_differentiate(name):
+    with torch.no_grad():
+        found = plan(name)
+    assert not found.energy.requires_grad
+    assert not found.trajectory.states.requires_grad
+    assert found.energy < 60
+
+
+@every_planner
+def test_alternatives_are_scored_plans_that_are_no_better(name):
+    found = plan(name, guardrails=(IN_THE_WAY,))
+    assert len(found.alternatives) == 3
+    for other in found.alternatives:
+        assert other.energy >= found.energy or other.status != found.status
+        assert not torch.allclose(other.actions, found.actions)
+
+
+@every_planner
+def test_planners_are_values(name):
+    assert PLANNERS[name]() == PLANNERS[name]()
+    assert hash(PLANNERS[name]()) == hash(PLANNERS[name]())
