@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from telos.actor import Evolution
+from telos.configurator import Configurator
 from telos.training.config import (
     Architecture,
     Collection,
@@ -11,6 +13,7 @@ from telos.training.config import (
     Representation,
     Weights,
 )
+from telos.types import Budget, Configuration
 
 
 def reacher() -> Recipe:
@@ -36,4 +39,12 @@ def reacher() -> Recipe:
         prediction=Prediction(
             optimisation=Optimisation(steps=2000, batch=256, learning_rate=1e-3, clip=4.0), horizon=10
         ),
+        configurator=_configurator(),
     )
+
+
+def _configurator() -> Configurator:
+    """Ten blocks of two steps ahead, planned anew after each; the arm never rests, so near is no case."""
+    explore = Configuration(Evolution(candidates=256), horizon=10, budget=Budget(3), replan_every=2)
+    track = Configuration(Evolution(candidates=64), horizon=10, budget=Budget(2), replan_every=2)
+    return Configurator(explore=explore, track=track, settle=track, near=0.0, arrived=0.0, patience=50)

@@ -4,12 +4,27 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from telos.actor import Evolution
+from telos.configurator import Configurator
 from telos.training.config import Collection, Optimisation, Prediction, Recipe
+from telos.types import Budget, Configuration
 
 
 def rooms() -> Recipe:
     """TwoRooms within the demo's time: about ten minutes on two cores."""
-    return Recipe(name="rooms", world="telos/TwoRooms-v0")
+    return Recipe(name="rooms", world="telos/TwoRooms-v0", configurator=_configurator())
+
+
+def _configurator() -> Configurator:
+    """Plans of 12 blocks, 48 steps (the longest way in 500 tasks has 36); the first may cost more."""
+    return Configurator(
+        explore=Configuration(Evolution(candidates=512), horizon=12, budget=Budget(4), replan_every=4),
+        track=Configuration(Evolution(candidates=64), horizon=12, budget=Budget(2), replan_every=4),
+        settle=Configuration(Evolution(candidates=32), horizon=3, budget=Budget(1), replan_every=4),
+        near=0.02,
+        arrived=0.005,
+        patience=16,
+    )
 
 
 def rooms_long() -> Recipe:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from telos.actor import Evolution
+from telos.configurator import Configurator
 from telos.training.config import (
     Architecture,
     Collection,
@@ -11,6 +13,7 @@ from telos.training.config import (
     Recipe,
     Representation,
 )
+from telos.types import Budget, Configuration
 
 
 def smoke() -> Recipe:
@@ -25,5 +28,11 @@ def smoke() -> Recipe:
         ),
         representation=Representation(optimisation=few, horizon=3),
         prediction=Prediction(optimisation=few, horizon=4),
+        configurator=_configurator(),
         heads=Heads(labels=64, readout_steps=50, decoder=few),
     )
+
+
+def _configurator() -> Configurator:
+    few = Configuration(Evolution(candidates=8), horizon=4, budget=Budget(1), replan_every=4)
+    return Configurator(explore=few, track=few, settle=few)
