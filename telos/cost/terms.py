@@ -15,8 +15,8 @@ from telos.types import Cost, Trajectory
 
 Reduction = Literal["arrive", "sum", "last", "min"]
 
-HASTE = 0.1
-"""What the mean over steps weighs beside the nearest step, in the reduction "arrive"."""
+AFTER = 0.1
+"""What the mean over steps and the last step weigh beside the nearest one, in the reduction "arrive"."""
 
 
 def energy(predicted: Tensor, observed: Tensor) -> Tensor:
@@ -90,8 +90,9 @@ class Goal(Term):
     """The distance of the imagined states at steps 1..T to a goal state.
 
     `state` is `[B, *state]`, or `[1, *state]` for one goal that all problems share. `reduction` is over
-    the steps: "arrive" is the nearest step, with a tenth of the mean so that sooner is better (the sum
-    alone prefers pressing against a wall beside the goal to a long way round); "sum" lets every step
+    the steps: "arrive" is the nearest step, with a tenth of the mean so that sooner is better and a
+    tenth of the last so that it stays (the sum alone prefers pressing against a wall beside the goal to
+    a long way round); "sum" lets every step
     count (a weighted mean, so that the scale does not depend on the horizon), "last" only the final one,
     "min" only the nearest. With "sum", `late_weight` is what the
     last step weighs relative to the first one, geometrically in between.
@@ -195,7 +196,7 @@ def reduce_steps(distances: Tensor, reduction: Reduction, late_weight: float = 1
     if reduction == "min":
         return distances.amin(dim=-1)
     if reduction == "arrive":
-        return distances.amin(dim=-1) + HASTE * distances.mean(dim=-1)
+        return distances.amin(dim=-1) + AFTER * (distances.mean(dim=-1) + distances[..., -1])
     if late_weight == 1.0:
         return distances.mean(dim=-1)
     steps = torch.linspace(0, 1, distances.shape[-1], device=distances.device, dtype=distances.dtype)

@@ -25,8 +25,8 @@ def test_energy_is_the_mean_squared_difference():
 def test_goal_reduces_the_distances_of_steps_one_to_T(reduction):
     trajectory, goal = imagined(), torch.randn(2, 4)
     steps = (trajectory.states[:, :, :, 1:] - goal[:, None, None, None]).square().mean(-1)
-    mean, near = steps.mean(-1), steps.min(-1).values
-    expected = {"arrive": near + 0.1 * mean, "sum": mean, "last": steps[..., -1], "min": near}[reduction]
+    mean, near, last = steps.mean(-1), steps.min(-1).values, steps[..., -1]
+    expected = {"arrive": near + 0.1 * (mean + last), "sum": mean, "last": last, "min": near}[reduction]
     assert torch.allclose(Goal(goal, reduction)(trajectory), expected)
 
 
