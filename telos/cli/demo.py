@@ -67,7 +67,7 @@ class Demo:
     @property
     def tasks(self) -> int:
         """How many tasks each evaluation has."""
-        return 20 if self.quick else 50
+        return 12 if self.quick else 50
 
     def settings(self) -> dict[str, Any]:
         """What must stay the same for a run to be continued."""
