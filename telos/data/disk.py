@@ -65,15 +65,6 @@ def append_bytes(path: Path, parts: Sequence[memoryview | bytes]) -> None:
         os.fsync(file.fileno())
 
 
-def sync(folder: Path) -> None:
-    """Flush a folder's list of files to the disk."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 def uncommitted(folder: Path, committed: dict[str, int]) -> dict[str, int]:
     """Bytes beyond the committed ones, by file name; 0 for an empty shard file that nothing is committed to.
 

@@ -23,12 +23,12 @@ from pathlib import Path
 
 import numpy as np
 
-from telos.data.disk import LOCK, Lock, append_bytes, cut, is_locked, sync, uncommitted
+from telos.data.disk import LOCK, Lock, append_bytes, cut, is_locked, uncommitted
 from telos.data.index import INDEX, Entry, read_index
 from telos.data.schema import Episode, Schema
 from telos.data.split import split_groups
 from telos.errors import StoreError
-from telos.files import write_json
+from telos.files import sync, write_json
 
 SCHEMA = "schema.json"
 SHARD_BYTES = 64 * 2**20

@@ -190,7 +190,9 @@ def test_a_committed_file_that_is_short_is_an_error_at_open(tmp_path, damage):
 
 
 def test_verify_accepts_a_sound_store(tmp_path, small_shards):
-    EpisodeStore.open(filled(tmp_path / "s", 6)).verify()
+    store = EpisodeStore.open(filled(tmp_path / "s", 6))
+    store.verify()
+    assert len(store) == 6
 
 
 def test_a_foreign_folder_is_not_a_store(tmp_path):

@@ -124,8 +124,10 @@ def test_another_seed_recipe_or_store_in_the_folder_is_an_error(store, recipe, w
 
 
 def test_how_to_plan_may_change_without_training_again(store, recipe, whole):
-    configurator = replace(recipe.configurator)
+    before = (whole / METRICS).read_bytes()
+    configurator = replace(recipe.configurator, patience=recipe.configurator.patience + 1)
     train(store, replace(recipe, configurator=configurator), whole, seed=5)
+    assert (whole / METRICS).read_bytes() == before
 
 
 def test_a_poisoned_weight_stops_training_and_leaves_the_last_save(store, recipe, tmp_path, monkeypatch):
