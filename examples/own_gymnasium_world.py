@@ -72,7 +72,7 @@ steps = Optimisation(steps=200, batch=32, warmup=20)
 recipe = replace(
     small,
     name="cart",
-    architecture=replace(small.architecture, frames=2, slow_size=0),
+    architecture=replace(small.architecture, frames=2, scene_channels=0),
     representation=replace(small.representation, optimisation=steps),
     prediction=replace(small.prediction, optimisation=steps),
     heads=replace(small.heads, labels=300, readout_steps=300),

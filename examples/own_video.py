@@ -62,4 +62,4 @@ with torch.no_grad():
     seen = model.encode(telos.Observation.from_frames(recording.frames[::block].copy()))
     planned = torch.from_numpy(recording.actions[: len(seen) * block - block]).reshape(1, -1, block, 2)
     imagined = model.rollout(seen[:1], planned.mean(2)[:, None])
-print("surprise:", telos.energy(imagined.states[0, 0, 0], seen).numpy().round(3))
+print("surprise:", telos.energy(imagined.states[0, 0, 0], model.moving(seen)).numpy().round(3))

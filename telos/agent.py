@@ -132,7 +132,7 @@ class Agent:
         memory = WorkingMemory(still.batch, frames=self.model.config.frames)
         memory.observe(still)
         with torch.no_grad():
-            state = self.model.encode(memory.recall(range(still.batch)))
+            state = self.model.moving(self.model.encode(memory.recall(range(still.batch))))
         self.set_task(_task(Goal(state), effort, guardrails, deadline))
 
     def reach_reading(
@@ -210,7 +210,7 @@ class Agent:
     ) -> list[Situation]:
         """What is known of the problems that are due, in `states` `[P, *state]`."""
         cost, guardrails = self._held(task, memory, due)
-        still = torch.stack([states, states], dim=1)[:, None, None]
+        still = torch.stack([self.model.moving(states)] * 2, dim=1)[:, None, None]
         present = Trajectory(still, still.new_zeros(len(due), 1, 1, self._space.size))
         energy = checked_energy(cost, present)[:, 0, 0]
         excess = torch.zeros_like(energy)
@@ -245,7 +245,7 @@ class Agent:
         cost, guardrails = self._held(task, memory, group.problems)
         return Problem(
             state=states,
-            levels=(Level(self.model.rollout, self._space),),
+            levels=(Level(self.model.rollout, self._space, resume=self.model.resume),),
             cost=cost,
             aggregate=self.aggregate,
             horizon=chosen.horizon,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,12 +19,12 @@ from telos.configuration import from_dict, to_dict
 from telos.cost import Readout
 from telos.errors import CheckpointError, TelosError, UnknownName
 from telos.files import atomic_path, sync
-from telos.perception import BroadcastDecoder, ConvEncoder
+from telos.perception import BroadcastDecoder, KeypointEncoder
 from telos.types import ActionSpace, Observation, Reading, Trajectory
-from telos.world_model import InverseDynamics, ResidualPredictor, unroll
+from telos.world_model import GlimpsePredictor, InverseDynamics, unroll
 
 FORMAT = "telos-model"
-VERSION = 1
+VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -34,28 +35,44 @@ class ModelConfig:
     frame_shape: tuple[int, int, int]  # H, W, C
     action_space: ActionSpace  # with the block that one predictor step spans
     frames: int = 1  # consecutive environment frames that perception sees at once
-    state_size: int = 40  # D
-    slow_size: int = 24  # how many of the D hold what stays fixed during an episode
-    encoder_width: int = 32
-    encoder_blocks: int = 0
-    predictor_hidden: int = 512
+    keypoints: int = 2
+    scene_channels: int = 2  # of the map of what stays, which the predictor looks at; 0: there is none
+    encoder_width: int = 8
+    glimpse: int = 7  # points a side
+    span: float = 0.13  # half a glimpse's side, as a share of half the picture's width
+    predictor_hidden: int = 128
     predictor_layers: int = 3
     ensemble: int = 1  # predictors, whose disagreement keeps a planner from exploiting one's mistakes
     readings: dict[str, Reading] = field(default_factory=dict)  # what the world can name, for readouts
 
     def __post_init__(self) -> None:
-        if not 0 <= self.slow_size < self.state_size:
+        for name in ("frames", "keypoints", "encoder_width", "glimpse", "predictor_layers", "ensemble"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1; got {getattr(self, name)}.")
+        if self.scene_channels < 0 or not self.span > 0:
             raise ValueError(
-                f"slow_size must be between 0 and state_size - 1; got {self.slow_size} of {self.state_size}."
+                "scene_channels must not be negative and span must be positive; got "
+                f"{self.scene_channels} and {self.span}."
             )
-        if self.frames < 1 or self.ensemble < 1:
-            raise ValueError(
-                f"frames and ensemble must be at least 1; got {self.frames} and {self.ensemble}."
-            )
+
+    @property
+    def state_size(self) -> int:
+        """D, the size of what moves: the part of a state that is imagined."""
+        return 2 * self.keypoints * self.frames
+
+    @property
+    def scene_shape(self) -> tuple[int, int, int]:
+        """C, h, w of the part of a state that stays."""
+        return (self.scene_channels, self.frame_shape[0] // 2, self.frame_shape[1] // 2)
 
 
 class Model(nn.Module):
-    """Encoder and predictor, with what was trained on their frozen states: readouts and a decoder."""
+    """Encoder and predictors, with what was trained on their frozen states: readouts and a decoder.
+
+    A state as perception gives it is `[B, D + scene]`: what moves, then the scene, flat. Imagined states
+    are what moves, `[..., D]`: the scene stays that of the state they begin with, and is held once. Readings
+    are taken of either; what needs the scene says so.
+    """
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -63,33 +80,36 @@ class Model(nn.Module):
         height, width, colours = config.frame_shape
         space = config.action_space
         limit = torch.maximum(torch.tensor(space.low).abs(), torch.tensor(space.high).abs())
-        block_size = space.block * space.dimension
-        self.encoder = ConvEncoder(
-            channels=colours * config.frames,
+        self.encoder = KeypointEncoder(
+            channels=colours,
             image_size=(height, width),
-            state_size=config.state_size,
-            slow_size=config.slow_size,
+            frames=config.frames,
+            keypoints=config.keypoints,
+            scene_channels=config.scene_channels,
             width=config.encoder_width,
-            blocks=config.encoder_blocks,
         )
         self.predictors = nn.ModuleList(
-            ResidualPredictor(
-                state_size=config.state_size,
-                action_scale=(1 / limit.clamp_min(1e-6)).repeat(space.block),
+            GlimpsePredictor(
+                size=config.state_size,
+                action_scale=1 / limit.clamp_min(1e-6),
+                keypoints=config.keypoints,
+                scene_channels=config.scene_channels,
+                glimpse=config.glimpse,
+                span=config.span,
                 hidden=config.predictor_hidden,
                 layers=config.predictor_layers,
             )
             for _ in range(config.ensemble)
         )
         self.inverse = InverseDynamics(
-            state_size=config.state_size - config.slow_size, action_size=block_size
+            state_size=config.state_size, action_size=space.block * space.dimension
         )
         self.decoder: BroadcastDecoder | None = None
         self.readouts = nn.ModuleDict()
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def encode(self, observation: Observation) -> Tensor:
-        """The states `[B, D]` of observations whose pixels are `[B, frames, C, H, W]`."""
+        """The states `[B, D + scene]` of observations whose pixels are `[B, frames, C, H, W]`."""
         if observation.pixels is None:
             raise ValueError("observation has no pixels, which this model's encoder needs.")
         expected = (self.config.frames, self.config.frame_shape[2], *self.config.frame_shape[:2])
@@ -99,42 +119,86 @@ class Model(nn.Module):
                 f"{list(expected)}; got {list(observation.pixels.shape)}. Resize or stack the frames."
             )
         with self.precision():
-            return self.encoder(observation.pixels.flatten(1, 2))
+            moving, scene = self.encoder(observation.pixels.flatten(1, 2))
+        return moving if scene is None else torch.cat([moving, scene.flatten(1)], dim=-1)
+
+    def moving(self, states: Tensor) -> Tensor:
+        """What moves, `[..., D]`, of perceived states `[..., D + scene]` or imagined ones `[..., D]`."""
+        return states[..., : self.config.state_size]
+
+    def scene(self, states: Tensor) -> Tensor | None:
+        """The scene `[..., C, h, w]` of perceived states `[..., D + scene]`; None where there is none."""
+        if not self.config.scene_channels:
+            return None
+        whole = self.config.state_size + math.prod(self.config.scene_shape)
+        if states.shape[-1] != whole:
+            raise ValueError(
+                f"states must be perceived ones, [..., {whole}], as encode gives them; got "
+                f"{list(states.shape)}. Imagined ones need the perceived one they began with (perceived=)."
+            )
+        return states[..., self.config.state_size :].unflatten(-1, self.config.scene_shape)
 
     def rollout(self, state: Tensor, actions: Tensor) -> Trajectory:
-        """Imagine: states `[B, D]` and actions `[B, S, T, size]` to a trajectory.
+        """Imagine: perceived states `[B, D + scene]` and actions `[B, S, T, size]` to a trajectory of `[D]`.
 
         Each predictor of the ensemble imagines a future of its own, so K is `config.ensemble`.
         """
-        problems, candidates = actions.shape[:2]
-        blocks = self.config.action_space.flatten(actions).flatten(0, 1)
-        start = state[:, None].expand(-1, candidates, -1).flatten(0, 1)
+        return Trajectory(self.imagine(state, self.config.action_space.flatten(actions)), actions)
+
+    def resume(self, state: Tensor, imagined: Tensor, actions: Tensor) -> Trajectory:
+        """Imagine on from imagined states `[B, S, K, D]`, in the scenes of perceived ones `[B, D + scene]`.
+
+        Actions are `[B, S, T, size]`; future k is imagined on by predictor k.
+        """
+        blocks = self.config.action_space.flatten(actions)
+        return Trajectory(self.imagine(state, blocks, begin=imagined), actions)
+
+    def imagine(self, state: Tensor, blocks: Tensor, *, begin: Tensor | None = None) -> Tensor:
+        """What moves `[B, S, K, T+1, D]` after blocks of free actions `[B, S, T, block * A]`.
+
+        It begins at perceived states `[B, D + scene]`, or at `begin` `[B, S, K, D]` in their scenes.
+        """
+        if begin is None:
+            begin = self.moving(state)[:, None, None]
+            begin = begin.expand(-1, blocks.shape[1], len(self.predictors), -1)
+        scene = self.scene(state)
         with self.precision():
-            futures = [unroll(predictor, start, blocks) for predictor in self.predictors]
-        return Trajectory(torch.stack(futures, 1).unflatten(0, (problems, candidates)), actions)
+            futures = [
+                unroll(functools.partial(predictor, scene=scene), begin[:, :, k], blocks)
+                for k, predictor in enumerate(self.predictors)
+            ]
+        return torch.stack(futures, 2)
 
     @property
-    def predictor(self) -> ResidualPredictor:
+    def predictor(self) -> GlimpsePredictor:
         """The first predictor, which the encoder was trained with."""
         first = self.predictors[0]
-        assert isinstance(first, ResidualPredictor)
+        assert isinstance(first, GlimpsePredictor)
         return first
 
     def read(self, name: str, states: Tensor) -> Tensor:
-        """The reading `name` of states `[..., D]`: `[..., size]` in its units."""
+        """The reading `name` of states: `[..., size]` in its units."""
         if name not in self.readouts:
             raise UnknownName("readout", name, self.readouts)
-        return self.readouts[name](states)
+        return self.readouts[name](self.moving(states))
 
     @torch.no_grad()
-    def decode(self, states: Tensor) -> Tensor:
-        """Pictures of states `[..., D]`: uint8 `[..., H, W, C]`. `ValueError` without a decoder."""
+    def decode(self, states: Tensor, *, perceived: Tensor | None = None) -> Tensor:
+        """Pictures of states: uint8 `[..., H, W, C]`. `ValueError` without a decoder.
+
+        Imagined states `[..., D]` need the `perceived` one `[D + scene]` that they begin with, if there is
+        a scene.
+        """
         if self.decoder is None:
             raise ValueError("this model has no decoder; train one with telos.fit_decoder.")
+        moving, lead = self.moving(states), states.shape[:-1]
+        scene = self.scene(states if perceived is None else perceived)
+        if scene is not None:
+            scene = scene.expand(*lead, -1, -1, -1).reshape(-1, *self.config.scene_shape)
         with self.precision():
-            pictures = self.decoder(states.reshape(-1, states.shape[-1])).float()
+            pictures = self.decoder(moving.reshape(-1, moving.shape[-1]), scene).float()
         levels = (pictures.clamp(0, 1) * 255).round().to(torch.uint8)
-        return levels.permute(0, 2, 3, 1).reshape(*states.shape[:-1], *self.config.frame_shape)
+        return levels.permute(0, 2, 3, 1).reshape(*lead, *self.config.frame_shape)
 
     def precision(self) -> torch.autocast:
         """bf16 matrix products where the CPU multiplies in bf16 natively, and on GPUs; fp32 elsewhere."""
@@ -145,7 +209,10 @@ class Model(nn.Module):
         """A new, untrained decoder."""
         height, width, colours = self.config.frame_shape
         self.decoder = BroadcastDecoder(
-            state_size=self.config.state_size, channels=colours, image_size=(height, width)
+            state_size=self.config.state_size,
+            scene_channels=self.config.scene_channels,
+            channels=colours,
+            image_size=(height, width),
         ).to(next(self.parameters()).device)
         return self.decoder
 

@@ -200,6 +200,10 @@ class Guardrail(Protocol):
 Rollout = Callable[[Tensor, Tensor], Trajectory]
 """Imagine: states `[B, *state]` and actions `[B, S, T, size]` to a `Trajectory`."""
 
+Resume = Callable[[Tensor, Tensor, Tensor], Trajectory]
+"""Imagine on: states `[B, *state]`, imagined ones `[B, S, K, *state]` to begin at in their place, one per
+candidate and future, and actions `[B, S, T, size]` to a `Trajectory`."""
+
 Aggregate = Callable[[Tensor], Tensor]
 """Energy over imagined futures `[B, S, K]` to one energy per candidate `[B, S]`."""
 
@@ -212,6 +216,7 @@ class Level:
     action_space: ActionSpace
     stride: int = 1
     below: Level | None = None
+    resume: Resume | None = None  # for planners that go on from what they have imagined
 
 
 @dataclass(frozen=True)
@@ -377,6 +382,7 @@ __all__ = [
     "Planner",
     "Problem",
     "Reading",
+    "Resume",
     "Rollout",
     "Task",
     "Trajectory",

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from telos.types import ActionSpace, Observation, Plan, PlanStatus, Problem, Trajectory
 
 SPACE = ActionSpace((-1, -1), (1, 1), max_norm=1.0, block=2)
+MARK = 7.0
 
 
 class Plane:
@@ -38,7 +39,7 @@ class Config:
 
 
 class PlaneModel(nn.Module):
-    """The state is the place; what it imagines comes true."""
+    """What moves is the place, the scene is a mark that nothing needs; what it imagines comes true."""
 
     def __init__(self, frames: int = 1) -> None:
         super().__init__()
@@ -51,15 +52,20 @@ class PlaneModel(nn.Module):
         assert observation.pixels is not None
         assert observation.pixels.shape[1] == self.config.frames
         self.encoded += observation.batch
-        return self.gain * observation.pixels[:, -1, :2, 0, 0].float() / 20
+        place = self.gain * observation.pixels[:, -1, :2, 0, 0].float() / 20
+        return torch.cat([place, torch.full_like(place[:, :1], MARK)], -1)
+
+    def moving(self, states: Tensor) -> Tensor:
+        return states[..., :2]
 
     def rollout(self, state: Tensor, actions: Tensor) -> Trajectory:
+        assert (state[:, 2] == MARK).all()
         moves = SPACE.flatten(actions).unflatten(-1, (SPACE.block, SPACE.dimension)).sum(-2)
         way = torch.cat([torch.zeros_like(moves[:, :, :1]), moves.cumsum(2)], 2)
-        return Trajectory((state[:, None, None] + self.gain * way)[:, :, None], actions)
+        return Trajectory((self.moving(state)[:, None, None] + self.gain * way)[:, :, None], actions)
 
     def read(self, name: str, states: Tensor) -> Tensor:
-        return self.readouts[name](states)
+        return self.readouts[name](self.moving(states))
 
 
 @dataclass(frozen=True)

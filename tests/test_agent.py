@@ -10,7 +10,7 @@ from telos.configurator import Configurator
 from telos.cost import Box, Effort, Goal, keep_in, keep_out
 from telos.errors import UnknownName
 from telos.types import Budget, Configuration, Observation, PlanStatus, Task
-from tests.plane import Plane, PlaneModel, Shooting
+from tests.plane import MARK, Plane, PlaneModel, Shooting
 
 torch.set_num_threads(1)
 ZONE = Box((4, 2), (6, 12))
@@ -90,7 +90,7 @@ def test_episodes_that_are_configured_differently_are_planned_apart():
     agent.act(Plane((1, 1), (9, 9), (1, 2), (8, 2)).frames())
     assert [record.problems for record in agent.records] == [(0, 2), (1, 3)]
     assert [problem.state.shape[0] for problem in asked] == [2, 2]
-    assert asked[1].state[0].tolist() == [9, 9]
+    assert asked[1].state[0].tolist() == [9, 9, MARK]
 
 
 def test_the_next_search_begins_with_the_rest_of_the_plan():

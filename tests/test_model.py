@@ -17,17 +17,19 @@ CONFIG = ModelConfig(
     frame_shape=(16, 16, 3),
     action_space=ActionSpace((-2.0, -4.0), (2.0, 4.0), block=3),
     frames=2,
-    state_size=6,
-    slow_size=2,
-    encoder_width=8,
+    scene_channels=1,
     predictor_hidden=16,
     readings={"agent_xy": Reading(2, "px")},
 )
+MOVING, PERCEIVED = 8, 8 + 1 * 8 * 8  # two keypoints and their steps; with the scene
 
 
-def new_model(seed=0, *, heads=True):
+def new_model(seed=0, *, heads=True, **changes):
+    """A model whose predictors do something, as if it were trained."""
     torch.manual_seed(seed)
-    model = Model(CONFIG)
+    model = Model(replace(CONFIG, **changes))
+    for value in model.predictors.parameters():
+        torch.nn.init.normal_(value, std=0.2)
     if heads:
         model.add_readout("agent_xy")
         model.add_decoder()
@@ -48,27 +50,68 @@ def no_autocast(model, monkeypatch):
     return model
 
 
+def test_a_perceived_state_is_what_moves_and_then_the_scene():
+    model = new_model()
+    states = model.encode(observation())
+    moving, scene = model.encoder(observation().pixels.flatten(1, 2))
+    assert states.shape == (3, PERCEIVED)
+    assert model.config.state_size == MOVING
+    assert torch.equal(model.moving(states), moving)
+    assert torch.equal(model.scene(states), scene)
+    assert torch.equal(model.moving(moving), moving)
+
+
+def test_without_scene_channels_a_perceived_state_is_what_moves():
+    model = new_model(scene_channels=0)
+    states = model.encode(observation())
+    assert states.shape == (3, MOVING)
+    assert model.scene(states) is None
+    assert model.rollout(states, noise(3, 2, 4, 2)).states.shape == (3, 2, 1, 5, MOVING)
+    assert model.decode(states).shape == (3, 16, 16, 3)
+
+
 def test_rollout_is_a_slow_loop_over_held_actions(monkeypatch):
     model = no_autocast(new_model(), monkeypatch)
-    state, actions = noise(2, 6), noise(2, 4, 3, 2)
+    state, actions = noise(2, PERCEIVED), noise(2, 4, 3, 2)
     imagined = model.rollout(state, actions)
-    assert imagined.states.shape == (2, 4, 1, 4, 6)
-    expected = state[1:2]
+    assert imagined.states.shape == (2, 4, 1, 4, MOVING)
+    expected, scene = state[1:2, None, :MOVING], state[1:2, MOVING:].reshape(1, 1, 8, 8)
+    assert torch.equal(imagined.states[1, 2, 0, 0], expected[0, 0])
     for step in range(3):
-        expected = model.predictor(expected, torch.cat([actions[1:2, 2, step]] * 3, dim=-1))
-    assert torch.allclose(imagined.states[1, 2, 0, -1], expected[0], atol=1e-6)
+        for _ in range(3):
+            expected = model.predictor.step(expected, actions[1:2, 2:3, step], scene)
+    assert torch.allclose(imagined.states[1, 2, 0, -1], expected[0, 0], atol=1e-6)
+
+
+def test_free_actions_are_imagined_as_they_are(monkeypatch):
+    model = no_autocast(new_model(), monkeypatch)
+    state, blocks = noise(2, PERCEIVED), noise(2, 4, 5, 6)
+    expected, scene = state[:, None, :MOVING].expand(2, 4, -1), state[:, MOVING:].reshape(2, 1, 8, 8)
+    for action in blocks.reshape(2, 4, 15, 2).unbind(2):
+        expected = model.predictor.step(expected, action, scene)
+    assert torch.allclose(model.imagine(state, blocks)[:, :, 0, -1], expected, atol=1e-5)
+
+
+def test_each_predictor_of_an_ensemble_imagines_a_future_of_its_own(monkeypatch):
+    model = no_autocast(new_model(ensemble=2), monkeypatch)
+    state, blocks = noise(2, PERCEIVED), noise(2, 3, 4, 6)
+    both = model.imagine(state, blocks)
+    assert both.shape == (2, 3, 2, 5, MOVING)
+    model.predictors = model.predictors[1:]
+    assert torch.allclose(both[:, :, 1:], model.imagine(state, blocks), atol=1e-6)
+    assert not torch.allclose(both[:, :, 0], both[:, :, 1], atol=1e-3)
 
 
 def test_rollout_of_a_problem_does_not_depend_on_the_others(monkeypatch):
     model = no_autocast(new_model(), monkeypatch)
-    state, actions = noise(3, 6), noise(3, 2, 4, 2)
+    state, actions = noise(3, PERCEIVED), noise(3, 2, 4, 2)
     alone = model.rollout(state[1:2], actions[1:2]).states
     assert torch.allclose(model.rollout(state, actions).states[1:2], alone, atol=1e-6)
 
 
 def test_the_energy_of_a_rollout_has_the_gradient_of_finite_differences(monkeypatch):
     model = no_autocast(new_model(), monkeypatch).double().requires_grad_(False)
-    state, goal = noise(1, 6, dtype=torch.float64), noise(6, dtype=torch.float64)
+    state, goal = noise(1, PERCEIVED, dtype=torch.float64), noise(MOVING, dtype=torch.float64)
 
     def energy(actions):
         return (model.rollout(state, actions).states[..., 1:, :] - goal).square().sum()
@@ -77,7 +120,13 @@ def test_the_energy_of_a_rollout_has_the_gradient_of_finite_differences(monkeypa
 
 
 def test_actions_at_their_bounds_reach_the_network_as_one():
-    assert new_model().predictor.action_scale.tolist() == [0.5, 0.25] * 3
+    assert new_model().predictor.action_scale.tolist() == [0.5, 0.25]
+
+
+def test_a_reading_is_of_what_moves():
+    model, states = new_model(), noise(3, PERCEIVED)
+    assert torch.equal(model.read("agent_xy", states), model.read("agent_xy", model.moving(states)))
+    assert torch.equal(model.read("agent_xy", states), model.readouts["agent_xy"](states[:, :MOVING]))
 
 
 def test_pixels_of_the_wrong_shape_are_an_error_that_says_which_is_right():
@@ -87,22 +136,34 @@ def test_pixels_of_the_wrong_shape_are_an_error_that_says_which_is_right():
 
 @pytest.mark.parametrize("shape", [(), (4,), (2, 3)])
 def test_pictures_have_the_leading_shape_of_their_states(shape):
-    pictures = new_model().decode(noise(*shape, 6))
+    pictures = new_model().decode(noise(*shape, PERCEIVED))
     assert pictures.shape == (*shape, 16, 16, 3)
     assert pictures.dtype == torch.uint8
+
+
+def test_imagined_states_are_drawn_in_the_scene_that_was_perceived():
+    model, imagined = new_model(), noise(2, 3, MOVING)
+    perceived, other = 3 * noise(2, PERCEIVED)
+    whole = torch.cat([imagined, perceived[MOVING:].expand(2, 3, -1)], dim=-1)
+    pictures = model.decode(imagined, perceived=perceived)
+    assert pictures.shape == (2, 3, 16, 16, 3)
+    assert torch.equal(pictures, model.decode(whole))
+    drawn = model.decoder(imagined[1, 2:], perceived[MOVING:].reshape(1, 1, 8, 8))[0].float().clamp(0, 1)
+    assert (pictures[1, 2].permute(2, 0, 1) - 255 * drawn).abs().max() <= 1
+    assert not torch.equal(pictures, model.decode(imagined, perceived=other))
 
 
 def test_what_is_not_there_is_named():
     model = new_model(heads=False)
     with pytest.raises(UnknownName, match="no readout called 'agent_xy'"):
-        model.read("agent_xy", noise(1, 6))
+        model.read("agent_xy", noise(1, MOVING))
     with pytest.raises(UnknownName, match="Did you mean agent_xy"):
         model.add_readout("agent_x")
     with pytest.raises(ValueError, match="no decoder"):
-        model.decode(noise(1, 6))
+        model.decode(noise(1, PERCEIVED))
 
 
-@pytest.mark.parametrize("change", [{"slow_size": 6}, {"slow_size": -1}, {"frames": 0}])
+@pytest.mark.parametrize("change", [{"keypoints": 0}, {"scene_channels": -1}, {"span": 0.0}, {"frames": 0}])
 def test_impossible_sizes_are_refused(change):
     with pytest.raises(ValueError, match=r"must be .*; got"):
         replace(CONFIG, **change)
@@ -146,14 +207,15 @@ def fails_to_load(folder, *words):
     assert [word for word in (str(folder), *words) if word not in str(caught.value)] == []
 
 
-def test_a_checkpoint_of_another_version_says_so(saved):
-    edit(saved, version=99)
-    fails_to_load(saved, "version 99", "Train again")
+@pytest.mark.parametrize("version", [1, 99])
+def test_a_checkpoint_of_another_version_says_so(saved, version):
+    edit(saved, version=version)
+    fails_to_load(saved, f"version {version}", "Train again")
 
 
 def test_an_unknown_setting_names_the_near_ones(saved):
-    edit(saved, model=json.loads((saved / "config.json").read_text())["model"] | {"state_sise": 4})
-    fails_to_load(saved, "state_sise", "Did you mean state_size")
+    edit(saved, model=json.loads((saved / "config.json").read_text())["model"] | {"keypionts": 4})
+    fails_to_load(saved, "keypionts", "Did you mean keypoints")
 
 
 @pytest.mark.parametrize("changes", [{"format": "other"}, {"model": []}, {"model": {"readings": []}}])
@@ -180,7 +242,7 @@ def test_a_truncated_file_is_an_error_that_says_what_to_do(saved, name):
 
 def test_weights_of_another_architecture_do_not_load(saved):
     torch.manual_seed(0)
-    other = Model(replace(CONFIG, state_size=8)).state_dict()
+    other = Model(replace(CONFIG, keypoints=3)).state_dict()
     safetensors.torch.save_file({k: v.contiguous() for k, v in other.items()}, saved / "model.safetensors")
     fails_to_load(saved, "size mismatch")
 

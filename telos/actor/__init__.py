@@ -14,6 +14,7 @@ from telos.actor.noise import Coloured, Knots
 from telos.actor.proposals import Gaussian, Segments, Variations, Wander
 from telos.actor.sampling import CEM, MPPI, Evolution, PredictiveSampling, RandomShooting
 from telos.actor.search import search
+from telos.actor.tree import Relay, Tree
 from telos.actor.warm_start import shift
 from telos.types import Planner
 
@@ -25,6 +26,8 @@ PLANNERS: Mapping[str, Callable[[], Planner]] = {
     "predictive_sampling": PredictiveSampling,
     "random_shooting": RandomShooting,
     "gradient": Gradient,
+    "tree": Tree,
+    "relay": lambda: Relay(((3, Tree()), (1, Evolution()))),
 }
 """Every planner by name, with its default settings."""
 
@@ -40,7 +43,9 @@ __all__ = [
     "Knots",
     "PredictiveSampling",
     "RandomShooting",
+    "Relay",
     "Segments",
+    "Tree",
     "Variations",
     "Wander",
     "cvar",

@@ -111,7 +111,7 @@ class Segments:
     def __call__(self, belief: Belief, count: int, generator: torch.Generator) -> Tensor:
         """Candidates `[B, count, T, size]`."""
         B, _, T, _ = belief.mean.shape
-        values = _centre(belief) + self.gain * _pushes(belief, (B, count, self.most), generator)
+        values = _centre(belief) + self.gain * pushes(belief, (B, count, self.most), generator)
         cuts = _uniform((B, count, 1, self.most - 1), belief.mean, generator) * T
         used = _uniform((B, count, 1, 1), belief.mean, generator) * self.most
         cuts = torch.where(torch.arange(1, self.most, device=cuts.device) <= used, cuts, math.inf)
@@ -148,7 +148,7 @@ class Variations:
         varied = belief.mean[:, belief.turns(count)].gather(2, source[..., None].expand(-1, -1, -1, size))
 
         during = (time >= (torch.minimum(one, other) * T).floor()) & (time <= torch.maximum(one, other) * T)
-        push = _pushes(belief, (B, count, 1), generator) * self.finest ** scale[..., None]
+        push = pushes(belief, (B, count, 1), generator) * self.finest ** scale[..., None]
         varied = varied + torch.where((during & nudge)[..., None], push, 0)
 
         fresh = self.fresh(belief, count, generator)
@@ -174,7 +174,7 @@ class Mixture:
         return torch.cat(drawn, 1)
 
 
-def _pushes(belief: Belief, shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
+def pushes(belief: Belief, shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
     """Random departures `[*shape, size]` of up to half the range, the same for every step of a block.
 
     With a norm bound: a uniform direction and a uniform length. Without: uniform over the box.

@@ -112,7 +112,7 @@ def goals(objective: Objective, model: Model, frames: np.ndarray | None) -> Cost
         assert still is not None
         with torch.no_grad():
             seen = Observation(still.expand(-1, model.config.frames, -1, -1, -1))
-            terms.append(Goal(model.encode(seen)))
+            terms.append(Goal(model.moving(model.encode(seen))))
     for text in objective.goal:
         name, value = parse_goal(text)
         head = readout(model, name)

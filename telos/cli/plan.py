@@ -12,6 +12,8 @@ from telos.cli.objective import Aim, Objective, goals, guardrails, read_image, r
 from telos.cli.progress import Bars
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from telos.evaluation import Recording
     from telos.model import Model
     from telos.types import Plan
@@ -72,7 +74,7 @@ def once(
     found = chosen.planner(
         Problem(
             state=state,
-            levels=(Level(model.rollout, model.config.action_space),),
+            levels=(Level(model.rollout, model.config.action_space, resume=model.resume),),
             cost=cost,
             aggregate=mean,
             horizon=chosen.horizon,
@@ -83,7 +85,7 @@ def once(
     )
     seconds = time.process_time() - began
     console.facts("Plan", {**_found(found), "CPU-seconds": f"{seconds:.3f}"})
-    _draw(model, found, out)
+    _draw(model, state, found, out)
 
 
 def _found(found: Plan) -> dict[str, str]:
@@ -97,7 +99,7 @@ def _found(found: Plan) -> dict[str, str]:
     }
 
 
-def _draw(model: Model, found: Plan, out: Path) -> None:
+def _draw(model: Model, state: Tensor, found: Plan, out: Path) -> None:
     """A strip of what the plan imagines, at most eight frames of it."""
     import torch
 
@@ -108,7 +110,7 @@ def _draw(model: Model, found: Plan, out: Path) -> None:
         return
     states = found.trajectory.states[0, 0, 0]
     shown = torch.linspace(0, len(states) - 1, min(8, len(states))).round().long()
-    frames = model.decode(states[shown]).cpu().numpy()
+    frames = model.decode(states[shown], perceived=state[0]).cpu().numpy()
     block = model.config.action_space.block
     titles = [f"+{int(index) * block} steps" for index in shown]
     save_strip([*frames], ["now, decoded", *titles[1:]], out)

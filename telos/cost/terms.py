@@ -22,8 +22,8 @@ AFTER = 0.1
 def energy(predicted: Tensor, observed: Tensor) -> Tensor:
     """How far a predicted state is from an observed one: `[..., D]`, `[..., D]` to `[...]`.
 
-    The mean over D of the squared difference. Training lowers it, `Goal` plans with it, and as surprise
-    it tells how unexpected an observation is.
+    The mean over D of the squared difference. `Goal` plans with it, and as surprise it tells how
+    unexpected an observation is.
     """
     predicted, observed = torch.broadcast_tensors(predicted, observed)
     return nn.functional.mse_loss(predicted, observed, reduction="none").mean(dim=-1)
@@ -116,7 +116,8 @@ class Goal(Term):
         if self.state.shape[1:] != imagined.shape[4:] or self.state.shape[0] not in (1, imagined.shape[0]):
             raise ValueError(
                 f"the goal state must have shape {[imagined.shape[0], *imagined.shape[4:]]} (or 1 in front); "
-                f"got {list(self.state.shape)}. Encode the goal with the model that imagines."
+                f"got {list(self.state.shape)}. Encode the goal with the model that imagines, and give what "
+                "moves of it: model.moving(state)."
             )
         goal = self.state.to(imagined).flatten(1)[:, None, None, None]
         return reduce_steps(energy(imagined.flatten(4), goal), self.reduction, self.late_weight)

@@ -77,7 +77,7 @@ def landscapes(
     starts = world.reset(seeds, split="heldout", task=True)
     goals = world.goal_frames()
     here, there = world.read()[name], world.goal_readings()[name]
-    targets = encode_all(model, still(torch.from_numpy(goals), model.config.frames))
+    targets = model.moving(encode_all(model, still(torch.from_numpy(goals), model.config.frames)))
     found = []
     for copy in range(world.num):
         if isinstance(world, Rooms):
@@ -85,7 +85,7 @@ def landscapes(
         else:
             assert store is not None
             places, frames = _recorded(store, name, samples, generator)
-        states = encode_all(model, still(torch.from_numpy(frames), model.config.frames))
+        states = model.moving(encode_all(model, still(torch.from_numpy(frames), model.config.frames)))
         own = [each.select(torch.tensor([copy])) for each in guardrails if each.name == name]
         violation = None
         if own:

@@ -10,7 +10,6 @@ from torch import Tensor
 
 from telos.data import EpisodeStore, Windows
 from telos.evaluation.encoding import encode_all
-from telos.world_model import unroll
 
 if TYPE_CHECKING:
     from telos.model import Model
@@ -66,12 +65,11 @@ def open_loop(
     source = Windows(store, length=look + horizon * space.block, episodes=heldout)
     batch = source.sample(windows, generator)
     ends = [look + step * space.block for step in range(horizon + 1)]
-    truth = torch.stack(
-        [encode_all(model, batch.pixels[:, end - look : end]) for end in ends], dim=1
-    )  # [B, H+1, D]
+    states = [encode_all(model, batch.pixels[:, end - look : end]) for end in ends]
+    truth = torch.stack([model.moving(each) for each in states], dim=1)  # [B, H+1, D]
     actions = batch.actions[:, look - 1 :].unflatten(1, (horizon, space.block)).flatten(2)
     device = next(model.parameters()).device
-    imagined = unroll(model.predictor, truth[:, 0].to(device), actions.to(device)).float().cpu()
+    imagined = model.imagine(states[0].to(device), actions[:, None].to(device))[:, 0, 0].float().cpu()
     variance = truth.flatten(0, 1).var(0, correction=0).sum().clamp_min(1e-12)
     moments = [end - 1 for end in ends]
     readings = {}

@@ -101,7 +101,7 @@ class AgentPolicy:
             with torch.no_grad():
                 readings = {name: self.model.read(name, states).cpu().numpy() for name in self.model.readouts}
                 decoded = shown and self.model.decoder is not None
-                frames = self.model.decode(states).cpu().numpy() if decoded else None
+                pictures = self.model.decode(states, perceived=plan.present[row]) if decoded else None
             found.append(
                 ImaginedPlan(
                     step=record.step,
@@ -112,7 +112,7 @@ class AgentPolicy:
                     violation=_known(record.violation[row]),
                     trace=plan.trace[:, row].cpu().numpy(),
                     readings=readings,
-                    frames=frames,
+                    frames=None if pictures is None else pictures.cpu().numpy(),
                 )
             )
         return tuple(found)
@@ -161,6 +161,7 @@ class Blind(NoOp):
 class _Kept:
     """What is kept of a planner's answer, for the P problems it was asked for."""
 
+    present: Tensor  # [P, *state], the perceived states
     states: Tensor  # [P, T+1, *state] of the first imagined future
     trace: Tensor  # [I, P]
 
@@ -174,7 +175,8 @@ class _Watched:
 
     def __call__(self, problem: Problem) -> Plan:
         plan = self.planner(problem)
-        self.kept.append(_Kept(plan.trajectory.states[:, 0, 0].detach().clone(), plan.trace.detach().clone()))
+        kept = (problem.state, plan.trajectory.states[:, 0, 0], plan.trace)
+        self.kept.append(_Kept(*(each.detach().clone() for each in kept)))
         return plan
 
 

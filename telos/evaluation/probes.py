@@ -50,7 +50,7 @@ def probe(
         _draw(store, count, episodes, model.config.frames, generator)
         for count, episodes in ((labels, train), (frames, heldout))
     )
-    states, tests = encode_all(model, seen.pixels), encode_all(model, unseen.pixels)
+    states, tests = (model.moving(encode_all(model, each.pixels)) for each in (seen, unseen))
     mean, std = states.mean(0), states.std(0).clamp_min(1e-6)
     states, standard = (states - mean) / std, (tests - mean) / std
     found = []

@@ -1,5 +1,5 @@
-"""Blocks with no JEPA meaning."""
+"""Building blocks with no JEPA meaning."""
 
-from telos.nn.blocks import ResidualConv, SpatialSoftmax, mlp
+from telos.nn.blocks import ResidualConv, SpatialSoftmax, cell_centres, mlp
 
-__all__ = ["ResidualConv", "SpatialSoftmax", "mlp"]
+__all__ = ["ResidualConv", "SpatialSoftmax", "cell_centres", "mlp"]

@@ -32,10 +32,12 @@ class ResidualConv(nn.Module):
 
 
 class SpatialSoftmax(nn.Module):
-    """Where each channel is active: `[N, C, H, W]` to expected coordinates in -1..1, `[N, 2C]`.
+    """Where each channel is active: `[N, C, H, W]` to expected coordinates, `[N, C, 2]` as (x, y).
 
     Each channel's map becomes a distribution over positions by a softmax; its mean is the answer, so
     that a position is read at a precision finer than the grid (Levine et al. 2016, arXiv 1504.00702).
+    Coordinates run from -1 at the left and upper edge to 1 at the right and lower one, whatever the
+    resolution, as `torch.nn.functional.grid_sample` has them.
     """
 
     def __init__(self, channels: int) -> None:
@@ -43,10 +45,14 @@ class SpatialSoftmax(nn.Module):
         self.log_temperature = nn.Parameter(torch.full((channels, 1), 1.5))
 
     def forward(self, features: Tensor) -> Tensor:
-        """The x coordinates of all channels, then their y coordinates."""
+        """The coordinates of all channels, in fp32."""
         height, width = features.shape[-2:]
-        logits = features.flatten(2).float() * self.log_temperature.exp()
+        logits = features.flatten(2).to(self.log_temperature.dtype) * self.log_temperature.exp()
         weights = logits.softmax(-1).unflatten(-1, (height, width))
-        x = torch.linspace(-1, 1, width, device=features.device)
-        y = torch.linspace(-1, 1, height, device=features.device)
-        return torch.cat([weights.sum(-2) @ x, weights.sum(-1) @ y], dim=-1)
+        x, y = cell_centres(width, like=weights), cell_centres(height, like=weights)
+        return torch.stack([weights.sum(-2) @ x, weights.sum(-1) @ y], dim=-1)
+
+
+def cell_centres(count: int, *, like: Tensor) -> Tensor:
+    """The centres `[count]` of equal cells between -1 and 1."""
+    return (2 * torch.arange(count, device=like.device, dtype=like.dtype) + 1) / count - 1

@@ -5,21 +5,28 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from telos.nn import ResidualConv, SpatialSoftmax, mlp
+from telos.nn import SpatialSoftmax
+
+POSITION_SCALE = 2.0
+"""What half a picture's width is in a state: positions over a picture then vary by about one."""
+
+RATE_SCALE = 8.0
+"""What half a picture's width per environment step is: motion then varies by about one."""
 
 
-class ConvEncoder(nn.Module):
-    """Pixels `[N, C, H, W]` uint8 to states `[N, D]`: patches and convolutions, read in two ways.
+class KeypointEncoder(nn.Module):
+    """Pixels `[N, frames * C, H, W]` uint8 to a state in two parts: what moves, and the scene it moves in.
 
-    - The fast part of the state, the last `D - slow_size` dimensions, is read through a spatial softmax,
-      which says where things are at sub-pixel precision.
-    - The slow part, the first `slow_size` dimensions, is read from profiles: each feature's maximum over
-      every row and every column, which say what the scene is made of.
+    - What moves, `[N, D]`, is where `keypoints` learned features are, by a spatial softmax, and, where
+      the encoder sees several frames, how far each went from one frame to the next. It is the part that
+      the world model predicts.
+    - The scene, `[N, *scene_shape]`, is a feature map of the last frame at half its resolution,
+      normalised. The world model holds it fixed and looks at it around the keypoints (a glimpse), so
+      that what it learns at one place holds at every other. `None` without `scene_channels`.
 
-    Each way suits what it reads. A linear map of the whole feature grid learned a thousand layouts by
-    heart; profiles carry over to new ones. Read together, the profiles blur the positions. `channels`
-    counts frames times colours; H and W must be multiples of 4. On a CPU the patch stem (stride 4) is
-    what makes it cheap: no layer works at more than H/4 x W/4.
+    Keypoints begin where features are active at all (a saliency prior): one that begins on the empty
+    background has no gradient to leave it. No layer has many channels, which is what makes the encoder
+    cheap on a CPU; H and W must be even.
     """
 
     pixel_mean: Tensor
@@ -30,53 +37,71 @@ class ConvEncoder(nn.Module):
         *,
         channels: int,
         image_size: tuple[int, int],
-        state_size: int,
-        slow_size: int = 0,
-        width: int = 32,
-        blocks: int = 0,
+        frames: int = 1,
+        keypoints: int = 2,
+        scene_channels: int = 2,
+        width: int = 8,
     ) -> None:
         super().__init__()
-        if image_size[0] % 4 or image_size[1] % 4:
-            raise ValueError(f"image_size must be multiples of 4; got {image_size}. Resize the frames.")
+        if image_size[0] % 2 or image_size[1] % 2:
+            raise ValueError(f"image_size must be even; got {image_size}. Resize the frames.")
+        self.frames, self.channels = frames, channels
         self.register_buffer("pixel_mean", torch.full((channels,), 127.5))
         self.register_buffer("pixel_scale", torch.full((channels,), 1 / 64.0))
-        self.patches = nn.Conv2d(channels, width, 8, stride=4, padding=2)
+        self.stem = nn.Conv2d(channels, width, 5, stride=2, padding=2)
         self.body = nn.Sequential(
             nn.ReLU(),
             nn.Conv2d(width, width, 3, padding=1),
-            *[ResidualConv(width) for _ in range(blocks)],
+            nn.ReLU(),
+            nn.Conv2d(width, width, 3, padding=1),
             nn.ReLU(),
         )
-        self.maps = nn.Conv2d(width, width, 1)
-        self.where = SpatialSoftmax(width)
-        self.fast = mlp([3 * width, 256, 256, state_size - slow_size])
-        lines = image_size[0] // 4 + image_size[1] // 4
-        self.slow = mlp([lines * width, 128, 256, slow_size]) if slow_size else None
+        self.heat = nn.Conv2d(width, keypoints, 1, bias=False)
+        with torch.no_grad():
+            self.heat.weight.abs_()
+        self.where = SpatialSoftmax(keypoints)
+        self.size = 2 * keypoints * frames
+        self.scene_shape = (scene_channels, image_size[0] // 2, image_size[1] // 2)
+        self.scene = nn.Conv2d(width, scene_channels, 1) if scene_channels else None
 
     def standardise_by(self, mean: Tensor, std: Tensor) -> None:
         """Set the pixel statistics, per channel `[channels]`, that inputs are standardised with."""
         self.pixel_mean.copy_(mean)
         self.pixel_scale.copy_(1 / std.clamp_min(1.0))
 
-    def forward(self, pixels: Tensor) -> Tensor:
-        """Encode pixels `[N, C, H, W]` uint8: states `[N, D]`."""
-        features = self.body(self._patches(pixels))
-        maps = self.maps(features)
-        where = self.where(maps)
-        fast = self.fast(torch.cat([where.to(maps.dtype), maps.mean((2, 3))], dim=-1))
-        if self.slow is None:
-            return fast.float()
-        rows = nn.functional.max_pool2d(features, (1, features.shape[3]))
-        columns = nn.functional.max_pool2d(features, (features.shape[2], 1))
-        slow = self.slow(torch.cat([rows.flatten(1), columns.flatten(1)], dim=-1))
-        return torch.cat([slow, fast], dim=-1).float()
+    def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor | None]:
+        """What moves `[N, D]`, and the scene `[N, *scene_shape]` or None; both fp32."""
+        features = self.features(pixels)
+        return self.moving(features), self.scene_of(features)
 
-    def _patches(self, pixels: Tensor) -> Tensor:
-        # Standardising is linear, so it is done to the few weights and not to the many pixels.
-        weight = self.patches.weight * self.pixel_scale[:, None, None]
+    def features(self, pixels: Tensor) -> Tensor:
+        """Pixels `[N, frames * C, H, W]` to feature maps `[N, frames, width, H/2, W/2]`."""
+        each = pixels.unflatten(1, (self.frames, self.channels)).flatten(0, 1)
+        return self.body(self._standardised(each)).unflatten(0, (-1, self.frames))
+
+    def moving(self, features: Tensor) -> Tensor:
+        """What moves, `[N, D]`: keypoints of the last frame, then their steps, the last one first."""
+        # Single precision, whatever the convolutions have: half a pixel is 1/64 of a coordinate.
+        with torch.autocast(features.device.type, enabled=False):
+            maps = self.heat(features.flatten(0, 1).to(self.heat.weight.dtype))
+            places = self.where(maps).flatten(1).unflatten(0, (-1, self.frames))
+        steps = places.diff(dim=1).flip(1)
+        return torch.cat([POSITION_SCALE * places[:, -1], (RATE_SCALE * steps).flatten(1)], dim=-1)
+
+    def scene_of(self, features: Tensor) -> Tensor | None:
+        """The scene `[N, *scene_shape]` of the last frame, or None."""
+        if self.scene is None:
+            return None
+        maps = self.scene(features[:, -1]).to(self.pixel_mean.dtype)
+        return nn.functional.layer_norm(maps, maps.shape[1:])
+
+    def _standardised(self, pixels: Tensor) -> Tensor:
+        """The stem on standardised pixels: done to the few weights and not to the many pixels."""
+        weight = self.stem.weight * self.pixel_scale[:, None, None]
         shift = (weight * self.pixel_mean[:, None, None]).sum((1, 2, 3))
-        assert self.patches.bias is not None
-        bias = self.patches.bias - shift
+        assert self.stem.bias is not None
+        bias = self.stem.bias - shift
         half = torch.is_autocast_enabled(pixels.device.type)
         dtype = torch.get_autocast_dtype(pixels.device.type) if half else weight.dtype
-        return torch.conv2d(pixels.to(dtype), weight.to(dtype), bias.to(dtype), stride=4, padding=2)
+        weight = weight.contiguous(memory_format=torch.channels_last)
+        return torch.conv2d(pixels.to(dtype), weight.to(dtype), bias.to(dtype), stride=2, padding=2)

@@ -22,19 +22,11 @@ def reacher() -> Recipe:
         name="reacher",
         world="Reacher-v5",
         collection=Collection(episodes=2048, length=50, hold=(1, 12), pause=0.3, full=0.3, drift=0.1),
-        architecture=Architecture(block=2, frames=2, state_size=48, slow_size=0),
+        architecture=Architecture(block=2, frames=2, keypoints=6, scene_channels=0),
         representation=Representation(
             optimisation=Optimisation(steps=1600, batch=64, learning_rate=2e-3),
             horizon=6,
-            weights=Weights(
-                inverse=2.0,
-                prediction=4.0,
-                variance=8.0,
-                covariance=0.8,
-                temporal=2.0,
-                fast_deviation=1.0,
-                around_window_mean=False,
-            ),
+            weights=Weights(deviation=0.1, covariance=0.1),
         ),
         prediction=Prediction(
             optimisation=Optimisation(steps=2000, batch=256, learning_rate=1e-3, clip=4.0), horizon=10

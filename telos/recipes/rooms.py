@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from telos.actor import Evolution
+from telos.actor import Evolution, Relay, Tree
 from telos.configurator import Configurator
 from telos.training.config import Collection, Optimisation, Prediction, Recipe
 from telos.types import Budget, Configuration
@@ -16,10 +16,11 @@ def rooms() -> Recipe:
 
 
 def _configurator() -> Configurator:
-    """Plans of 12 blocks, 48 steps (the longest way in 500 tasks has 36); the first may cost more."""
+    """Plans of 24 blocks, 96 steps. The first, and one where nothing progresses, searches by a tree."""
+    far = Relay(((32, Tree(candidates=128)), (6, Evolution(candidates=64))))
     return Configurator(
-        explore=Configuration(Evolution(candidates=512), horizon=12, budget=Budget(4), replan_every=4),
-        track=Configuration(Evolution(candidates=64), horizon=12, budget=Budget(2), replan_every=4),
+        explore=Configuration(far, horizon=24, budget=Budget(38), replan_every=4),
+        track=Configuration(Evolution(candidates=64), horizon=24, budget=Budget(2), replan_every=4),
         settle=Configuration(Evolution(candidates=32), horizon=3, budget=Budget(1), replan_every=4),
         near=0.02,
         arrived=0.005,
@@ -35,9 +36,9 @@ def rooms_long() -> Recipe:
         name="rooms-long",
         collection=Collection(episodes=4096),
         representation=replace(
-            short.representation, optimisation=replace(short.representation.optimisation, steps=6000)
+            short.representation, optimisation=replace(short.representation.optimisation, steps=3000)
         ),
         prediction=Prediction(
-            optimisation=Optimisation(steps=6000, batch=512, learning_rate=1e-3, clip=1.0), horizon=12
+            optimisation=Optimisation(steps=12000, batch=256, learning_rate=1e-3, clip=4.0)
         ),
     )

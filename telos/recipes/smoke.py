@@ -23,9 +23,7 @@ def smoke() -> Recipe:
         name="smoke",
         world="telos/TwoRooms-v0",
         collection=Collection(episodes=16, length=40),
-        architecture=Architecture(
-            state_size=32, slow_size=8, encoder_width=8, predictor_hidden=64, predictor_layers=2
-        ),
+        architecture=Architecture(predictor_hidden=32, predictor_layers=2, glimpse=3, ensemble=1),
         representation=Representation(optimisation=few, horizon=3),
         prediction=Prediction(optimisation=few, horizon=4),
         configurator=_configurator(),

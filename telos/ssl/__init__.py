@@ -3,9 +3,9 @@
 from telos.ssl.indicators import indicators, rank_me, within_episode_share
 from telos.ssl.losses import (
     covariance_loss,
-    invariance_loss,
     inverse_dynamics_loss,
     prediction_loss,
+    relative_prediction_loss,
     temporal_similarity_loss,
     variance_loss,
 )
@@ -13,10 +13,10 @@ from telos.ssl.losses import (
 __all__ = [
     "covariance_loss",
     "indicators",
-    "invariance_loss",
     "inverse_dynamics_loss",
     "prediction_loss",
     "rank_me",
+    "relative_prediction_loss",
     "temporal_similarity_loss",
     "variance_loss",
     "within_episode_share",

@@ -10,12 +10,26 @@ from torch import Tensor
 
 
 def prediction_loss(predicted: Tensor, observed: Tensor) -> Tensor:
-    """Mean squared error of imagined states against encoded ones, both `[B, T, D]`; a scalar.
+    """Mean absolute error of imagined states against encoded ones, both `[B, T, D]`; a scalar.
 
     Gradients reach both sides, as in PLDM (arXiv 2502.14819, eq. 1): what cannot be predicted is not
-    worth encoding. The terms below keep that from emptying the representation.
+    worth encoding. The terms below keep that from emptying the representation. Absolute as in V-JEPA
+    (arXiv 2404.08471), not squared as in PLDM: the best guess is then the median future. At the edge of
+    a door the mean of passing and not passing is a creep through the wall, which a search finds.
     """
-    return (predicted - observed).square().mean()
+    return (predicted - observed).abs().mean()
+
+
+def relative_prediction_loss(predicted: Tensor, observed: Tensor, *, epsilon: float = 1e-3) -> Tensor:
+    """Logarithm of the prediction loss as a share of how far states move within a window; a scalar.
+
+    It does not fall when states shrink, so it does not work towards a collapse, and the smaller the error
+    the larger its gradient: what is left to gain is precision. (The negative log-likelihood under a
+    Laplace distribution of the best scale, with states in units of their motion; `epsilon` is the share
+    at which it levels off.)
+    """
+    motion = (observed - observed.mean(1, keepdim=True)).abs().mean()
+    return (prediction_loss(predicted, observed) / motion.clamp_min(1e-8) + epsilon).log()
 
 
 def variance_loss(states: Tensor, *, target: float = 1.0, epsilon: float = 1e-4) -> Tensor:
@@ -42,17 +56,10 @@ def temporal_similarity_loss(states: Tensor) -> Tensor:
 
 
 def inverse_dynamics_loss(predicted: Tensor, actions: Tensor) -> Tensor:
-    """Mean squared error of actions read from pairs of states, both `[B, T, size]`; a scalar.
+    """Mean absolute error of actions read from pairs of states, both `[B, T, size]`; a scalar.
 
     Without it the slow, static features win and what the agent moves is not encoded (PLDM; EB-JEPA,
-    2602.03604, table 3).
+    2602.03604, table 3). Absolute and not squared, so that steps that met a wall, from which the action
+    cannot be told, do not drown the precision of all others.
     """
-    return (predicted - actions).square().mean()
-
-
-def invariance_loss(states: Tensor) -> Tensor:
-    """Mean squared distance of each frame's state from its window's mean; a scalar.
-
-    VICReg's invariance (2105.04906, eq. 5) with the frames of a window as the views, all pairs at once.
-    """
-    return (states - states.mean(1, keepdim=True)).square().mean()
+    return (predicted - actions).abs().mean()

@@ -25,13 +25,14 @@ class Architecture:
 
     block: int = 4  # environment steps per predictor step
     frames: int = 1
-    state_size: int = 40
-    slow_size: int = 24
-    encoder_width: int = 32
-    encoder_blocks: int = 0
-    predictor_hidden: int = 512
+    keypoints: int = 2
+    scene_channels: int = 2
+    encoder_width: int = 8
+    glimpse: int = 7
+    span: float = 0.13
+    predictor_hidden: int = 128
     predictor_layers: int = 3
-    ensemble: int = 4
+    ensemble: int = 2
 
 
 @dataclass(frozen=True)
@@ -51,19 +52,12 @@ class Optimisation:
 class Weights:
     """What the terms of the representation's loss weigh."""
 
-    inverse: float = 10.0
-    # On the fast part of the state, what changes during an episode:
-    prediction: float = 10.0
+    prediction: float = 1.0
+    inverse: float = 5.0
     variance: float = 1.0
-    covariance: float = 0.05
-    fast_deviation: float = 0.5  # the standard deviation that variance asks for
-    around_window_mean: bool = True  # variance and covariance of the fast part; where layouts differ
-    temporal: float = 0.5
-    # On the slow part, what does not:
-    slow_prediction: float = 0.3
-    slow_variance: float = 2.0
-    slow_covariance: float = 0.2
-    slow_invariance: float = 2.0
+    deviation: float = 0.12  # the standard deviation within a window that variance asks for
+    covariance: float = 0.0
+    temporal: float = 0.05
 
 
 @dataclass(frozen=True)
@@ -71,7 +65,7 @@ class Representation:
     """The first stage: encoder, predictor and inverse dynamics together."""
 
     optimisation: Optimisation = field(
-        default_factory=lambda: Optimisation(steps=2400, batch=96, learning_rate=3e-3)
+        default_factory=lambda: Optimisation(steps=1200, batch=64, learning_rate=2e-3)
     )
     horizon: int = 5  # predictor steps per window
     weights: Weights = field(default_factory=Weights)
@@ -82,9 +76,10 @@ class Prediction:
     """The second stage: the predictors alone, each on its own windows, on states of the frozen encoder."""
 
     optimisation: Optimisation = field(
-        default_factory=lambda: Optimisation(steps=2500, batch=256, learning_rate=1e-3, clip=4.0)
+        default_factory=lambda: Optimisation(steps=4000, batch=256, learning_rate=1e-3, clip=4.0)
     )
-    horizon: int = 9
+    horizon: int = 5  # predictor steps per window
+    noise: float = 0.03  # on what moves before every step, at most; a state in a wall is then led out of it
 
 
 @dataclass(frozen=True)

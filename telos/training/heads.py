@@ -96,8 +96,8 @@ def decoder_step(model: Model, store: EpisodeStore, batch: int) -> Step:
         pixels = pixels.to(next(model.parameters()).device)
         with model.precision():
             with torch.no_grad():
-                states = model.encoder(pixels.flatten(0, 1))
-            drawn = model.decoder(states).float()
+                moving, scene = model.encoder(pixels.flatten(0, 1))
+            drawn = model.decoder(moving, scene).float()
         target = pixels[:, :, -colours:].float() / 255
         moving = (target - target.mean(1, keepdim=True)).abs().amax(2, keepdim=True)
         weight = (1 + 20 * moving).flatten(0, 1)
@@ -115,7 +115,9 @@ def _labelled(
     moments = int((store.lengths[episodes] - stack + 1).clip(min=0).sum())
     drawn = labelled_frames(store, min(count, moments), generator, frames=stack, episodes=episodes)
     with torch.no_grad():
-        states = model.encode(Observation(pixels=drawn.pixels.to(next(model.parameters()).device)))
+        states = model.moving(
+            model.encode(Observation(pixels=drawn.pixels.to(next(model.parameters()).device)))
+        )
     return states, dict(drawn.readings)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 from torch import Tensor
 
@@ -12,40 +14,37 @@ from telos.world_model import unroll
 
 
 def representation_loss(
-    model: Model, pixels: Tensor, actions: Tensor, weights: Weights
+    model: Model, pixels: Tensor, actions: Tensor, weights: Weights, *, scene_at: Tensor
 ) -> tuple[Tensor, dict[str, Tensor], Tensor]:
-    """The training energy of windows: the loss, its unweighted terms, and the states `[B, T+1, D]`.
+    """The training energy of windows: the loss, its unweighted terms, and what moves `[B, T+1, D]`.
 
     The terms are PLDM's (arXiv 2502.14819): multi-step prediction, variance, covariance, temporal
-    similarity, inverse dynamics. What we add: the state has two parts. The first `slow_size` dimensions
-    hold what stays fixed during an episode: invariant over a window and spread over episodes (VICReg
-    with time as the augmentation), since prediction alone takes long to notice a door that few windows
-    pass. The others hold what changes: their variance and covariance are taken around each window's
-    mean, so that a layout cannot fill them (a slow-feature collapse, which otherwise shares the state),
-    and inverse dynamics reads them alone.
+    similarity, inverse dynamics, all of what moves. Variance and covariance are taken around each
+    window's mean, so that a layout cannot fill the state (a slow-feature collapse). The scene has no term
+    of its own: what predicting needs of it is learned through the predictor's glimpses. It is read from
+    one frame of the window, at random, so that what moves in that frame is no part of it.
 
     Args:
-        pixels: uint8 `[B, T+1, C, H, W]`.
+        pixels: uint8 `[B, T+1, frames * C, H, W]`.
         actions: `[B, T, block * A]`.
+        scene_at: int64 `[B]` in 0..T, the frame whose scene is used.
     """
-    cut = model.config.slow_size
+    encoder, rows = model.encoder, torch.arange(len(pixels), device=pixels.device)
     with model.precision():
-        states = model.encoder(pixels.flatten(0, 1)).unflatten(0, pixels.shape[:2])
-        imagined = unroll(model.predictor, states[:, 0], actions)
-        slow, fast = states[..., :cut], states[..., cut:]
-        recovered = model.inverse(fast[:, :-1], fast[:, 1:]).float()
-    moving = fast - fast.mean(1, keepdim=True) if weights.around_window_mean else fast
+        features = encoder.features(pixels.flatten(0, 1))
+        moving = encoder.moving(features).unflatten(0, pixels.shape[:2])
+        scene = encoder.scene_of(features.unflatten(0, pixels.shape[:2])[rows, scene_at])
+        predict = partial(model.predictor, scene=scene)
+        imagined = unroll(predict, moving[:, None, 0], actions[:, None])[:, 0]
+        recovered = model.inverse(moving[:, :-1], moving[:, 1:]).float()
+    around = moving - moving.mean(1, keepdim=True)
+    scale = model.predictor.action_scale.repeat(model.config.action_space.block)
     terms = {
-        "prediction": ssl.prediction_loss(imagined[:, 1:, cut:], fast[:, 1:]),
-        "inverse": ssl.inverse_dynamics_loss(recovered, actions * model.predictor.action_scale),
-        "variance": ssl.variance_loss(moving, target=weights.fast_deviation),
-        "covariance": ssl.covariance_loss(moving),
-        "temporal": ssl.temporal_similarity_loss(fast),
+        "prediction": ssl.relative_prediction_loss(imagined[:, 1:], moving[:, 1:]),
+        "inverse": ssl.inverse_dynamics_loss(recovered, actions * scale),
+        "variance": ssl.variance_loss(around, target=weights.deviation),
+        "covariance": ssl.covariance_loss(around),
+        "temporal": ssl.temporal_similarity_loss(moving),
     }
-    if cut:
-        terms["slow_prediction"] = ssl.prediction_loss(imagined[:, 1:, :cut], slow[:, 1:])
-        terms["slow_variance"] = ssl.variance_loss(slow)
-        terms["slow_covariance"] = ssl.covariance_loss(slow)
-        terms["slow_invariance"] = ssl.invariance_loss(slow)
     loss = torch.stack([getattr(weights, name) * term for name, term in terms.items()]).sum()
-    return loss, terms, states.detach()
+    return loss, terms, moving.detach()

@@ -7,7 +7,6 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -20,9 +19,10 @@ from telos.progress import Progress, silent
 from telos.training.batches import BlockWindows
 from telos.training.config import Prediction, Recipe, Representation
 from telos.training.heads import decoder_step, fit_readouts
+from telos.training.latents import Latents
 from telos.training.representation import representation_loss
 from telos.training.run import Run, Step
-from telos.world_model import unroll
+from telos.world_model import GlimpsePredictor
 
 INDICATORS_EVERY = 50
 
@@ -39,7 +39,7 @@ def train(
 ) -> Model:
     """Train what `recipe` says on the training episodes of `store`; the model is in `folder/model`.
 
-    Stages: the representation (encoder, predictor and inverse dynamics together), the predictor on
+    Stages: the representation (encoder, predictor and inverse dynamics together), the predictors on
     frozen states, a decoder, readouts. A run that was stopped goes on where it last saved, to the same
     losses; a finished one only fits its readouts again. `folder/metrics.jsonl` holds the curves, and
     the state to go on from is saved after every `save_seconds` CPU seconds (0: after every step).
@@ -99,10 +99,11 @@ def model_config(store: EpisodeStore, recipe: Recipe) -> ModelConfig:
         frame_shape=schema.frame_shape,
         action_space=replace(schema.action_space, block=parts.block, held=True),
         frames=parts.frames,
-        state_size=parts.state_size,
-        slow_size=parts.slow_size,
+        keypoints=parts.keypoints,
+        scene_channels=parts.scene_channels,
         encoder_width=parts.encoder_width,
-        encoder_blocks=parts.encoder_blocks,
+        glimpse=parts.glimpse,
+        span=parts.span,
         predictor_hidden=parts.predictor_hidden,
         predictor_layers=parts.predictor_layers,
         ensemble=parts.ensemble,
@@ -120,7 +121,7 @@ def _new_model(config: ModelConfig, store: EpisodeStore, recipe: Recipe, seed: i
         store, horizon=1, block=config.action_space.block, frames=config.frames, episodes=store.split()[0]
     )
     pixels, _ = windows.sample(256, torch.Generator().manual_seed(seed))
-    flat = pixels.flatten(0, 1).float()
+    flat = pixels.unflatten(2, (config.frames, -1)).flatten(0, 2).float()
     model.encoder.standardise_by(flat.mean((0, 2, 3)), flat.std((0, 2, 3)))
     return model
 
@@ -140,7 +141,8 @@ def _representation_step(
 
     def step(generator: torch.Generator, number: int) -> tuple[Tensor, dict[str, float | Tensor]]:
         pixels, actions = windows.sample(batch, generator)
-        loss, terms, states = representation_loss(model, pixels, actions, settings.weights)
+        scene_at = torch.randint(settings.horizon + 1, (batch,), generator=generator)
+        loss, terms, states = representation_loss(model, pixels, actions, settings.weights, scene_at=scene_at)
         values: dict[str, float | Tensor] = {key: term.detach() for key, term in terms.items()}
         if (number + 1) % INDICATORS_EVERY == 0:
             values |= ssl.indicators(states)
@@ -162,69 +164,27 @@ def _check_collapse(values: dict[str, float | Tensor], step: int) -> None:
 
 
 def _prediction_step(model: Model, store: EpisodeStore, settings: Prediction, progress: Progress) -> Step:
-    """Train the predictor alone on cached states: no pixel is encoded twice, so windows can be long."""
-    latents = _Latents(model, store, settings.horizon, progress)
+    """Train the predictors alone on cached states: no pixel is encoded twice, so windows can be long."""
+    latents = Latents(model, store, settings.horizon * model.config.action_space.block, progress)
     batch = settings.optimisation.batch
 
     def step(generator: torch.Generator, number: int) -> tuple[Tensor, dict[str, float | Tensor]]:
         losses = []
         for predictor in model.predictors:
-            states, actions = latents.sample(batch, generator)
-            with model.precision():
-                imagined = unroll(predictor, states[:, 0], actions)
-            losses.append(ssl.prediction_loss(imagined[:, 1:], states[:, 1:]))
+            assert isinstance(predictor, GlimpsePredictor)
+            states, actions, scene = latents.sample(batch, generator)
+            noise = settings.noise * torch.rand(batch, 1, 1, generator=generator)
+            now, imagined = states[:, :1], []
+            for time in range(actions.shape[1]):
+                disturbed = now + noise * torch.randn(now.shape, generator=generator)
+                with model.precision():
+                    now = predictor.step(disturbed, actions[:, time, None], scene)
+                imagined.append(now)
+            losses.append(ssl.prediction_loss(torch.cat(imagined, dim=1), states[:, 1:]))
         total = torch.stack(losses).sum()
         return total, {"long_prediction": total.detach() / len(losses)}
 
     return step
-
-
-class _Latents:
-    """The states of all training frames, and windows of them at block distance."""
-
-    def __init__(self, model: Model, store: EpisodeStore, horizon: int, progress: Progress) -> None:
-        self.block, self.size = model.config.action_space.block, model.config.action_space.dimension
-        self.frames, self.horizon = model.config.frames, horizon
-        states, actions, starts = [], [], []
-        episodes = store.split()[0]
-        row = 0
-        shortest = self.frames + horizon * self.block
-        for number, episode in enumerate(episodes):
-            if store.lengths[episode] < shortest:
-                continue
-            record = store[int(episode)]
-            encoded = _encode_episode(model, record.frames)
-            states.append(encoded)
-            first = self.frames - 1
-            moves = record.actions[first:]
-            actions.append(torch.from_numpy(np.concatenate([moves, moves[:1] * 0])))
-            starts.append(torch.arange(row, row + len(encoded) - horizon * self.block))
-            row += len(encoded)
-            progress("encode", number + 1, len(episodes))
-        if not starts:
-            raise TrainingError(
-                f"no episode is as long as the predictor's horizon, {horizon} blocks of {self.block} steps. "
-                "Collect longer episodes or lower prediction.horizon."
-            )
-        self.states, self.actions, self.starts = torch.cat(states), torch.cat(actions), torch.cat(starts)
-
-    def sample(self, batch: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """States `[batch, T+1, D]` and block actions `[batch, T, block * A]`."""
-        start = self.starts[torch.randint(len(self.starts), (batch,), generator=generator)][:, None]
-        states = self.states[start + self.block * torch.arange(self.horizon + 1)]
-        actions = self.actions[start + torch.arange(self.horizon * self.block)]
-        return states, actions.reshape(batch, self.horizon, self.block * self.size)
-
-
-@torch.no_grad()
-def _encode_episode(model: Model, frames: np.ndarray) -> Tensor:
-    """The states `[T+1 - (stack - 1), D]` of an episode's frames uint8 `[T+1, H, W, C]`."""
-    pixels = torch.from_numpy(frames).permute(0, 3, 1, 2)
-    stack = model.config.frames
-    if stack > 1:
-        pixels = torch.cat([pixels[shift : len(pixels) - stack + 1 + shift] for shift in range(stack)], dim=1)
-    with model.precision():
-        return torch.cat([model.encoder(part) for part in pixels.split(512)])
 
 
 def _fingerprint(store: EpisodeStore, recipe: Recipe, seed: int) -> str:

@@ -5,23 +5,78 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from telos.nn import mlp
+from telos.nn import cell_centres, mlp
+from telos.perception.encoder import POSITION_SCALE
 
 
-class ResidualPredictor(nn.Module):
-    """States `[N, D]` and block actions `[N, block * A]` to the states one block later, `[N, D]`.
+class GlimpsePredictor(nn.Module):
+    """What moves, and a block of actions, to what moves one block later, in a scene that stays.
 
-    The network predicts the change, so that what the actions do not touch stays. `action_scale`
-    `[block * A]` brings actions to about unit size.
+    A block is imagined one environment step at a time. Each step adds a linear and a nonlinear function
+    of what moves, the action and a glimpse: a `glimpse` x `glimpse` patch of the scene around each
+    keypoint (after Mnih et al. 2014, arXiv 1406.6247), `span` of half the picture wide to each side. So
+    an obstacle acts where it is met, and a layout never seen is made of patches that were.
+    Both functions begin at zero: at first nothing changes.
+
+    What moves is `[B, S, D]` (keypoints first, see `KeypointEncoder`), the scene `[B, C, h, w]`, or None
+    for a predictor without one: S candidates share the scene of their problem, which is never copied.
+    While training, the place of a glimpse has no gradient, since that of a picture looked at is chaotic
+    over many steps; at other times it has, so that a plan's energy can be differentiated.
     """
 
-    def __init__(self, *, state_size: int, action_scale: Tensor, hidden: int = 512, layers: int = 3) -> None:
-        super().__init__()
-        self.register_buffer("action_scale", action_scale.clone())
-        self.action_scale: Tensor
-        self.network = mlp([state_size + len(action_scale), *[hidden] * (layers - 1), state_size])
+    action_scale: Tensor
+    offsets: Tensor
 
-    def forward(self, states: Tensor, actions: Tensor) -> Tensor:
-        """The states one block later."""
-        change = self.network(torch.cat([states, actions * self.action_scale], dim=-1))
-        return states + change.to(states.dtype)
+    def __init__(
+        self,
+        *,
+        size: int,
+        action_scale: Tensor,
+        keypoints: int,
+        scene_channels: int,
+        glimpse: int = 7,
+        span: float = 0.13,
+        hidden: int = 128,
+        layers: int = 3,
+    ) -> None:
+        super().__init__()
+        self.keypoints = keypoints if scene_channels else 0
+        self.register_buffer("action_scale", action_scale.clone())
+        patch = span * cell_centres(glimpse, like=action_scale) * glimpse / max(glimpse - 1, 1)
+        y, x = torch.meshgrid(patch, patch, indexing="ij")
+        self.register_buffer("offsets", torch.stack([x, y], dim=-1).flatten(0, 1))
+        inputs = size + len(action_scale)
+        seen = self.keypoints * scene_channels * glimpse**2
+        self.linear = nn.Linear(inputs, size)
+        self.network = mlp([inputs + seen, *[hidden] * (layers - 1), size])
+        for last in (self.linear, self.network[-1]):
+            assert isinstance(last, nn.Linear)
+            nn.init.zeros_(last.weight)
+            nn.init.zeros_(last.bias)
+
+    def forward(self, moving: Tensor, actions: Tensor, scene: Tensor | None) -> Tensor:
+        """What moves `[B, S, D]` one block of actions `[B, S, block * A]` later, `[B, S, D]`."""
+        for action in actions.unflatten(-1, (-1, len(self.action_scale))).unbind(-2):
+            moving = self.step(moving, action, scene)
+        return moving
+
+    def step(self, moving: Tensor, action: Tensor, scene: Tensor | None) -> Tensor:
+        """What moves `[B, S, D]` one environment step with `action` `[B, S, A]` later, `[B, S, D]`."""
+        known = torch.cat([moving, action * self.action_scale], dim=-1)
+        seen = known
+        if scene is not None and self.keypoints:
+            seen = torch.cat([known, self.glimpses(moving, scene)], dim=-1)
+        # A tenth: the optimiser's steps are then small beside what moves in one environment step.
+        change = self.linear(known) + 0.1 * self.network(seen)
+        return moving + change.to(moving.dtype)
+
+    def glimpses(self, moving: Tensor, scene: Tensor) -> Tensor:
+        """The scene around the keypoints, `[B, S, C * keypoints * glimpse^2]`."""
+        places = moving[..., : 2 * self.keypoints].unflatten(-1, (-1, 2)) / POSITION_SCALE
+        if self.training:
+            places = places.detach()
+        points = (places[..., None, :] + self.offsets.to(places)).flatten(2, 3)
+        found = nn.functional.grid_sample(
+            scene.to(points.dtype), points, align_corners=False, padding_mode="border"
+        )
+        return found.transpose(1, 2).flatten(2)

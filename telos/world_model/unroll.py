@@ -8,12 +8,16 @@ import torch
 from torch import Tensor
 
 Predict = Callable[[Tensor, Tensor], Tensor]
-"""States `[N, *state]` and block actions `[N, block * A]` to the next states `[N, *state]`."""
+"""States `[..., *state]` and block actions `[..., block * A]` to the next states `[..., *state]`."""
 
 
 def unroll(predict: Predict, state: Tensor, actions: Tensor) -> Tensor:
-    """Imagine: states `[N, *state]` and block actions `[N, T, block * A]` to `[N, T+1, *state]`."""
+    """Imagine: states `[..., *state]` and block actions `[..., T, block * A]` to `[..., T+1, *state]`.
+
+    The leading dimensions are those of `actions`: `[N]`, or B problems and S candidates `[B, S]`.
+    """
+    time = actions.ndim - 2
     states = [state]
-    for step in range(actions.shape[1]):
-        states.append(predict(states[-1], actions[:, step]))
-    return torch.stack(states, dim=1)
+    for step in range(actions.shape[time]):
+        states.append(predict(states[-1], actions.select(time, step)))
+    return torch.stack(states, dim=time)

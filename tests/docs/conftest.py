@@ -20,8 +20,6 @@ def tiny_model():
         world=world.id,
         frame_shape=world.frame_shape,
         action_space=dataclasses.replace(world.action_space, block=4),
-        state_size=16,
-        slow_size=4,
         encoder_width=4,
         predictor_hidden=16,
         readings=dict(world.readings),

@@ -30,33 +30,22 @@ class OracleConfig:
     frame_shape: tuple[int, int, int] = (64, 64, 3)
     action_space: ActionSpace = SPACE
     world: str = "telos/TwoRooms-v0"
-    state_size: int = 4
-
-
-class Predictor(nn.Module):
-    """States `[N, 4]` and block actions `[N, 8]` to the states one block later."""
-
-    def forward(self, states: Tensor, actions: Tensor) -> Tensor:
-        position, walls = states[:, :2].double().numpy(), walls_of(states)
-        for action in actions.double().unflatten(1, (4, 2)).unbind(1):
-            position = move(position, action.numpy(), walls, BORDER)
-        return torch.cat([torch.from_numpy(position).float(), states[:, 2:]], -1)
+    state_size: int = 2
 
 
 class Oracle(nn.Module):
-    """States are (dot x, dot y, 0.01 wall x, 0.01 door y) in pixels."""
+    """What moves is (dot x, dot y), the scene is (wall x, door y), all in pixels."""
 
     def __init__(self, *, sees: bool = True, decodes: bool = True) -> None:
         super().__init__()
         self.config = OracleConfig()
-        readout = Readout(4, 2, name="agent_xy", unit="px", hidden=0)
+        readout = Readout(2, 2, name="agent_xy", unit="px", hidden=0)
         readout.record(labels=7, error=0.1)
         with torch.no_grad():
-            readout.head.weight.copy_(torch.eye(4)[:2])
+            readout.head.weight.copy_(torch.eye(2))
             readout.head.bias.zero_()
         self.readouts = nn.ModuleDict({"agent_xy": readout})
         self.decoder = nn.Identity() if decodes else None
-        self.predictor = Predictor()
         self.sees = sees
 
     def encode(self, observation: Observation) -> Tensor:
@@ -72,35 +61,39 @@ class Oracle(nn.Module):
         rows = 1 - cover[np.arange(len(cover)), :, np.rint(wall).astype(int)][:, INNER].clip(0, 1)
         door = (rows * axis[INNER]).sum(1) / rows.sum(1)
         blind = 1.0 if self.sees else 0.0
-        return torch.tensor(np.stack([x * blind, y * blind, wall / 100, door / 100], -1), dtype=torch.float32)
+        return torch.tensor(np.stack([x * blind, y * blind, wall, door], -1), dtype=torch.float32)
+
+    def moving(self, states: Tensor) -> Tensor:
+        return states[..., :2]
 
     def rollout(self, state: Tensor, actions: Tensor) -> Trajectory:
+        return Trajectory(self.imagine(state, SPACE.flatten(actions)), actions)
+
+    def imagine(self, state: Tensor, blocks: Tensor) -> Tensor:
         walls = walls_of(state)[:, None]
-        position = np.repeat(state[:, None, :2].double().numpy(), actions.shape[1], axis=1)
-        states = [state[:, None].expand(-1, actions.shape[1], -1)]
-        steps = SPACE.expand(actions).double().numpy()
+        position = np.repeat(state[:, None, :2].double().numpy(), blocks.shape[1], axis=1)
+        states = [torch.from_numpy(position).float()]
+        steps = blocks.double().unflatten(-1, (-1, 2)).flatten(2, 3).numpy()
         for step in range(steps.shape[2]):
             position = move(position, steps[:, :, step], walls, BORDER)
             if (step + 1) % SPACE.block == 0:
-                there = torch.from_numpy(position).float()
-                states.append(torch.cat([there, states[0][..., 2:]], -1))
-        return Trajectory(torch.stack(states, 2)[:, :, None], actions)
+                states.append(torch.from_numpy(position).float())
+        return torch.stack(states, 2)[:, :, None]
 
     def read(self, name: str, states: Tensor) -> Tensor:
-        return self.readouts[name](states)
+        return self.readouts[name](self.moving(states))
 
-    def decode(self, states: Tensor) -> Tensor:
-        flat = states.reshape(-1, 4).double().numpy()
-        rooms = np.stack(
-            [empty(tuple(row)) for row in np.round(walls_of(torch.from_numpy(flat)), 1).tolist()]
-        )
-        frames = paint_dots(rooms, flat[:, :2].clip(2, 61))
+    def decode(self, states: Tensor, *, perceived: Tensor | None = None) -> Tensor:
+        scene = (states if perceived is None else perceived)[..., 2:].expand(*states.shape[:-1], 2)
+        flat = torch.cat([self.moving(states), scene], -1).reshape(-1, 4)
+        rooms = np.stack([empty(tuple(row)) for row in np.round(walls_of(flat), 1).tolist()])
+        frames = paint_dots(rooms, flat[:, :2].double().numpy().clip(2, 61))
         return torch.from_numpy(frames).reshape(*states.shape[:-1], 64, 64, 3)
 
 
 def walls_of(states: Tensor) -> np.ndarray:
-    """The two pieces of wall `[N, 2, 4]` that states `[N, 4]` tell of."""
-    wall, door = (100 * states[:, 2:].double().numpy()).T
+    """The two pieces of wall `[N, 2, 4]` that perceived states `[N, 4]` tell of."""
+    wall, door = states[:, 2:].double().numpy().T
     left, right = wall - WALL_HALF, wall + WALL_HALF
     above = np.stack([left, np.full_like(wall, -1.0), right, door - DOOR_HALF], -1)
     below = np.stack([left, door + DOOR_HALF, right, np.full_like(wall, 64.0)], -1)

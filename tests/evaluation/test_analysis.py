@@ -48,6 +48,15 @@ def test_probes_do_not_find_what_the_state_lacks(store):
     assert found["mlp"].error > 0.8 * found["constant"].error
 
 
+def test_probes_do_not_look_at_the_scene(store):
+    class Swapped(Oracle):
+        def encode(self, observation):
+            return super().encode(observation).roll(2, -1)
+
+    found = {each.method: each for each in probe(Swapped(), store, generator=seeded(), labels=300)}
+    assert found["linear"].error > 0.8 * found["constant"].error
+
+
 def test_open_loop_error_of_the_true_dynamics_is_small(store):
     found = open_loop(Oracle(), store, generator=seeded(), horizon=5, windows=64)
     assert found.horizon == 5
@@ -57,13 +66,12 @@ def test_open_loop_error_of_the_true_dynamics_is_small(store):
 
 
 def test_a_model_that_never_moves_is_as_good_as_no_change(store):
-    class Still(torch.nn.Module):
-        def forward(self, states, actions):
-            return states
+    class Still(Oracle):
+        def imagine(self, state, blocks):
+            shape = (len(state), blocks.shape[1], 1, blocks.shape[2] + 1, 2)
+            return self.moving(state)[:, None, None, None].expand(shape)
 
-    model = Oracle()
-    model.predictor = Still()
-    found = open_loop(model, store, generator=seeded(), horizon=4, windows=32)
+    found = open_loop(Still(), store, generator=seeded(), horizon=4, windows=32)
     assert found.state.predicted == pytest.approx(found.state.unchanged)
 
 

@@ -1,5 +1,6 @@
 import dataclasses
 
+import numpy as np
 import pytest
 import torch
 
@@ -56,6 +57,14 @@ def test_recorded_plans_are_read_and_decoded_one_after_the_other(evaluation):
     assert recording.plans[0].frames.shape == (9, 64, 64, 3)
     assert recording.plans[0].readings["agent_xy"].shape == (9, 2)
     assert recording.plans[0].trace.shape == (2,)
+
+
+def test_recorded_plans_are_decoded_in_the_scene_of_their_own_episode():
+    found = evaluate(Oracle(), short(), tasks=4, configurator=plans, floors=False, record=Record(4, 4))
+    assert len(found.recordings) == 4
+    for recording in found.recordings:
+        difference = recording.plans[0].frames[0].astype(int) - recording.frames[0]
+        assert np.abs(difference).mean() < 2
 
 
 def test_the_same_seed_gives_the_same_evaluation(evaluation):

@@ -9,22 +9,29 @@ import torch
 from telos.data import Episode, EpisodeStore, Schema
 from telos.errors import TrainingError
 from telos.training.batches import BlockWindows
-from telos.training.train import _encode_episode, _Latents
+from telos.training.latents import SCENES, Latents, encode_episode
 from telos.types import ActionSpace
 
 
-class NamingEncoder(torch.nn.Module):
-    """The state of a stack is what its pictures say: the episode and the moment of each frame."""
+class NamingModel:
+    """What moves is what the pictures say: the episode and the moment of each frame; so is the scene."""
 
-    def forward(self, pixels):
-        return pixels[:, :, 0, 0].float()
+    def __init__(self, frames, *, scene=True):
+        self.config, self.size, self.has_scene = SimpleNamespace(frames=frames), 3 * frames, scene
+
+    def encode(self, observation):
+        colours = observation.pixels[..., 0, 0].float()
+        return torch.cat([colours.flatten(1), colours[:, -1]], dim=1)
+
+    def moving(self, states):
+        return states[..., : self.size]
+
+    def scene(self, states):
+        return states[..., self.size :].unflatten(-1, (3, 1, 1)) if self.has_scene else None
 
 
-def naming_model(frames, block):
-    space = ActionSpace((-1.0, -1.0), (1.0, 1.0), block=block)
-    precision = lambda: torch.autocast("cpu", enabled=False)  # noqa: E731
-    config = SimpleNamespace(frames=frames, action_space=space)
-    return SimpleNamespace(config=config, encoder=NamingEncoder(), precision=precision)
+def latents_of(store, frames, length, **model):
+    return Latents(NamingModel(frames, **model), store, length, lambda *_, **__: None)
 
 
 def episode(number, steps):
@@ -66,31 +73,48 @@ def test_block_windows_line_up_with_a_slow_reading_of_the_episodes(named, frames
         check(window[:, :, 1, 2].float(), moves, frames=frames, block=block)
 
 
-@pytest.mark.parametrize(("frames", "block"), [(1, 1), (1, 4), (2, 2), (3, 1), (2, 4)])
-def test_cached_states_line_up_with_the_actions_between_them(named, frames, block):
-    latents = _Latents(naming_model(frames, block), named, 2, lambda *_, **__: None)
-    states, actions = latents.sample(60, torch.Generator().manual_seed(0))
-    assert states.shape == (60, 3, frames * 3)
+@pytest.mark.parametrize("frames", [1, 2, 3])
+def test_cached_states_line_up_with_the_actions_between_them(named, frames):
+    states, actions, _ = latents_of(named, frames, 4).sample(60, torch.Generator().manual_seed(0))
+    assert states.shape == (60, 5, frames * 3)
     for window, moves in zip(states, actions, strict=True):
-        check(window, moves, frames=frames, block=block)
+        check(window, moves, frames=frames, block=1)
+
+
+@pytest.mark.parametrize("frames", [1, 3])
+def test_a_cached_scene_is_of_the_episode_of_its_window(named, frames):
+    latents = latents_of(named, frames, 4)
+    states, _, scenes = latents.sample(400, torch.Generator().manual_seed(0))
+    assert torch.equal(scenes[:, 0, 0, 0], states[:, 0, 0])
+    shown = {}
+    for number, moment, _ in scenes.flatten(1).int().tolist():
+        assert frames - 1 <= moment < named.lengths[number]
+        shown.setdefault(number, set()).add(moment)
+    assert {len(moments) for moments in shown.values()} == {SCENES}
+
+
+def test_a_model_without_a_scene_has_none_cached(named):
+    assert latents_of(named, 1, 4, scene=False).sample(3, torch.Generator())[2] is None
 
 
 def test_cached_states_are_of_every_start_of_the_training_episodes_and_no_other(named):
-    latents = _Latents(naming_model(2, 2), named, 3, lambda *_, **__: None)
-    first = latents.states[latents.starts]
+    latents = latents_of(named, 2, 6)
+    first = latents.moving[latents.starts]
     found = {(int(state[0]), int(state[1])) for state in first}
     train = named.split()[0]
-    assert found == {(e, t) for e in train for t in range(named.lengths[e] - 1 - 3 * 2)}
+    assert found == {(e, t) for e in train for t in range(named.lengths[e] - 1 - 6)}
     assert len(first) == len(found)
 
 
 def test_no_episode_of_the_horizon_is_an_error_that_says_what_to_do(named):
-    with pytest.raises(TrainingError, match=r"lower prediction\.horizon"):
-        _Latents(naming_model(1, 4), named, 4, lambda *_, **__: None)
+    longest = int(named.lengths[named.split()[0]].max()) - 1  # environment steps
+    assert len(latents_of(named, 1, longest).starts) >= 1
+    with pytest.raises(TrainingError, match=rf"{longest + 1} environment steps.*lower prediction\.horizon"):
+        latents_of(named, 1, longest + 1)
 
 
 def test_encoding_an_episode_in_parts_changes_nothing():
     frames = np.random.default_rng(0).integers(256, size=(1030, 4, 4, 3), dtype=np.uint8)
-    states = _encode_episode(naming_model(2, 1), frames)
+    states = encode_episode(NamingModel(2), frames)
     corner = frames[:, 0, 0].astype(np.float32)
-    assert np.array_equal(states.numpy(), np.concatenate([corner[:-1], corner[1:]], axis=1))
+    assert np.array_equal(states.numpy(), np.concatenate([corner[:-1], corner[1:], corner[1:]], axis=1))

@@ -14,6 +14,7 @@ import torch
 from telos.data import EpisodeStore
 from telos.errors import CheckpointError, TrainingError
 from telos.model import Model
+from telos.perception import KeypointEncoder
 from telos.training import Optimisation, fit_decoder, fit_readouts, model_config, train
 from telos.training.run import METRICS, STATE
 from telos.training.train import _check_collapse, _new_model
@@ -135,9 +136,10 @@ def test_a_poisoned_weight_stops_training_and_leaves_the_last_save(store, recipe
     with pytest.raises(KeyboardInterrupt):
         train(store, recipe, tmp_path, save_seconds=0, progress=progress)
     before = (tmp_path / STATE).read_bytes()
-    encode = type(Model(model_config(store, recipe)).encoder).forward
+    moving = KeypointEncoder.moving
     monkeypatch.setattr(
-        "telos.perception.ConvEncoder.forward", lambda self, pixels: encode(self, pixels) * float("nan")
+        "telos.perception.KeypointEncoder.moving",
+        lambda self, features: moving(self, features) * float("nan"),
     )
     with pytest.raises(TrainingError, match="not finite at step 4 of stage 'representation'"):
         train(store, recipe, tmp_path)
@@ -147,7 +149,8 @@ def test_a_poisoned_weight_stops_training_and_leaves_the_last_save(store, recipe
 def test_nan_where_indicators_are_due_is_reported_as_such(store, recipe, tmp_path, monkeypatch):
     monkeypatch.setattr(training, "INDICATORS_EVERY", 1)
     monkeypatch.setattr(
-        "telos.perception.ConvEncoder.standardise_by", lambda self, *_: self.pixel_mean.fill_(float("nan"))
+        "telos.perception.KeypointEncoder.standardise_by",
+        lambda self, *_: self.pixel_mean.fill_(float("nan")),
     )
     with pytest.raises(TrainingError, match="not finite at step 0"):
         train(store, recipe, tmp_path)
@@ -156,8 +159,8 @@ def test_nan_where_indicators_are_due_is_reported_as_such(store, recipe, tmp_pat
 def test_a_collapsed_representation_stops_unless_it_is_allowed(store, recipe, tmp_path, monkeypatch):
     monkeypatch.setattr(training, "INDICATORS_EVERY", 10)
     monkeypatch.setattr(
-        "telos.perception.ConvEncoder.forward",
-        lambda self, pixels: torch.cat([self.slow[-1].bias, self.fast[-1].bias]).expand(len(pixels), -1),
+        "telos.perception.KeypointEncoder.moving",
+        lambda self, features: self.stem.bias.sum().expand(len(features), self.size),
     )
     with pytest.raises(TrainingError, match=r"collapsed at step 10: standard deviation 0.000"):
         train(store, recipe, tmp_path)
@@ -176,7 +179,7 @@ def test_either_indicator_alone_tells_of_a_collapse(std, within):
 def test_pixel_statistics_are_of_training_frames(store, recipe, monkeypatch):
     seen = []
     monkeypatch.setattr(
-        "telos.perception.ConvEncoder.standardise_by", lambda self, *found: seen.extend(found)
+        "telos.perception.KeypointEncoder.standardise_by", lambda self, *found: seen.extend(found)
     )
     _new_model(model_config(store, recipe), store, recipe, 0)
     frames = (

@@ -1,0 +1,189 @@
+"""A tree of imagined states that spreads over what can be reached, for ways that no sampled plan finds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from telos.actor.archive import Clock, remember, to_plan
+from telos.actor.proposals import Belief, pushes
+from telos.actor.ranking import imagine, score
+from telos.actor.search import start
+from telos.types import Budget, Plan, Planner, Problem, Trajectory
+
+_BOUND = 1e3  # a push this much longer is brought to the bounds
+
+
+@dataclass(frozen=True)
+class Tree:
+    """Grow a tree of imagined states from the present; the plan is the way to its best one.
+
+    A sampled plan has to meet every door on its way by chance, all at once. A tree goes on from what was
+    reached: in each iteration `candidates` nodes, those with few others near them the likelier, get a
+    child each by one random block of actions. That is an expansive-space tree (Hsu, Latombe and Motwani
+    1997) over a learned model. As in SST (Li, Littlefield and Bekris, arXiv 1407.2896) it takes forward
+    prediction only, and what comes near to an earlier node is not grown. A child costs one evaluation per
+    future, so a tree is cheap beside sampled plans of the whole horizon.
+
+    Children that violate a guardrail are not grown, except from a present that does. Its ways are crooked:
+    `Relay` hands one to another planner, as a warm start, to make it straight.
+
+    Args:
+        candidates: S, how many children per iteration.
+        near: how close is near, as a share of how far a block leads on average.
+        full: the share of actions that are brought to the bounds.
+    """
+
+    candidates: int = 128
+    near: float = 0.7
+    full: float = 0.7
+
+    def __call__(self, problem: Problem) -> Plan:
+        """Plan. `ValueError` where the level cannot `resume`."""
+        if problem.level.resume is None:
+            raise ValueError(
+                "Tree needs a level that imagines on from imagined states: Level(rollout, space, resume=...)."
+            )
+        clock, late, trace = Clock(problem.budget.seconds), False, []
+        with torch.no_grad():
+            belief = start(problem, spread=1.0)
+            nodes = _Nodes(problem)
+            for _ in range(problem.budget.iterations):
+                late = clock.late()
+                if late and trace:
+                    break
+                self._grow(problem, belief, nodes)
+                trace.append(nodes.energy.masked_fill(~nodes.good, torch.inf).amin(1))
+            plans = torch.stack([nodes.way_to_best(problem.horizon), belief.mean[:, 0]], 1)
+            trajectory = imagine(problem, belief.space.project(plans))
+            scored, _ = score(problem, trajectory)
+            archive = remember(None, scored, trajectory, space=belief.space, count=1, gap=0.0)
+            rows = nodes.count - 1 + plans.shape[1] * problem.horizon
+            evaluations = rows * trajectory.states.shape[2]
+            return to_plan(problem, archive, trace=trace, evaluations=evaluations, late=late)
+
+    def _grow(self, problem: Problem, belief: Belief, nodes: _Nodes) -> None:
+        """One more child for each of some nodes."""
+        assert problem.level.resume is not None
+        parent = nodes.choose(self.candidates, problem.generator)
+        shape = (problem.batch, self.candidates)
+        push = pushes(belief, shape, problem.generator)
+        full = torch.rand(*shape, 1, generator=problem.generator, device=push.device) < self.full
+        centre = belief.space.project(torch.stack(belief.space.bounds(push)).mean(0))
+        action = belief.space.project(centre + torch.where(full, _BOUND * push, push))[:, :, None]
+        block = problem.level.resume(problem.state, nodes.at(parent), action)
+        scored, _ = score(problem, block)
+        nodes.add(parent, block, scored.energy, scored.violation, near=self.near)
+
+
+class _Nodes:
+    """The nodes of B trees, `[B, N]` of everything; node 0 is the present."""
+
+    def __init__(self, problem: Problem) -> None:
+        space = problem.level.action_space
+        rest = space.project(problem.state.new_zeros(problem.batch, 1, 1, space.size))
+        present = imagine(problem, rest)
+        scored, _ = score(problem, present)
+        self.horizon = problem.horizon
+        self.states = present.states[:, :, :, 0]  # [B, N, K, *state]
+        self.actions = rest[:, :, 0]  # [B, N, size]: what led there
+        self.parent = torch.zeros_like(scored.rank)
+        self.depth = torch.zeros_like(scored.rank)
+        self.energy = scored.energy  # of having gone there
+        self.violation = torch.zeros_like(scored.violation)  # in total on the way
+        self.good = scored.finite  # may be on the way of a plan
+        self.lonely = torch.ones_like(self.good)  # no earlier node was near
+        self.crowd = torch.zeros_like(scored.energy)  # how many later ones came near
+        self.beyond = scored.violation > 0  # [B, 1]: resting here violates a guardrail
+        self.reach: Tensor | None = None  # [B, 1, 1]: how far a block leads
+
+    @property
+    def count(self) -> int:
+        """N."""
+        return self.parent.shape[1]
+
+    def at(self, index: Tensor) -> Tensor:
+        """The states `[B, S, K, *state]` of nodes `[B, S]`."""
+        return self.states[self._rows, index]
+
+    def choose(self, count: int, generator: torch.Generator) -> Tensor:
+        """Nodes `[B, count]` to grow, the lonelier the likelier; the present where none can be."""
+        able = self.good & self.lonely & (self.depth < self.horizon)
+        weight = torch.where(able, (1 + self.crowd) ** -2, 0)
+        none = weight.sum(1, keepdim=True) == 0
+        weight = torch.where(none, (self.depth == 0).to(weight.dtype), weight)
+        return torch.multinomial(weight, count, replacement=True, generator=generator)
+
+    def add(
+        self, parent: Tensor, block: Trajectory, energy: Tensor, violation: Tensor, *, near: float
+    ) -> None:
+        """Children `[B, S]` of these parents, a block `[B, S, K, 2, *state]` later."""
+        before, after = (block.states[:, :, :, step].mean(2).flatten(2) for step in (0, 1))
+        if self.reach is None:
+            self.reach = torch.linalg.vector_norm(after - before, dim=-1).mean(1)[:, None, None]
+        total = self.violation[self._rows, parent] + violation
+        good = energy.isfinite() & total.isfinite() & (self.beyond | (total <= 0))
+        close = torch.cdist(after, self.states.mean(2).flatten(2)) < near * self.reach  # [B, S, N]
+        siblings = torch.cdist(after, after) < near * self.reach
+        earlier = siblings & good[:, None] & torch.ones_like(siblings[0]).tril(-1)
+        lonely = ~(close & self.good[:, None]).any(2) & ~earlier.any(2)
+        self.crowd = torch.cat([self.crowd + close.sum(1), torch.zeros_like(energy)], 1)
+        self.states = torch.cat([self.states, block.states[:, :, :, 1]], 1)
+        self.actions = torch.cat([self.actions, block.actions[:, :, 0]], 1)
+        self.depth = torch.cat([self.depth, self.depth[self._rows, parent] + 1], 1)
+        self.parent = torch.cat([self.parent, parent], 1)
+        self.energy = torch.cat([self.energy, energy], 1)
+        self.violation = torch.cat([self.violation, total], 1)
+        self.good = torch.cat([self.good, good], 1)
+        self.lonely = torch.cat([self.lonely, lonely], 1)
+
+    def way_to_best(self, horizon: int) -> Tensor:
+        """The actions `[B, horizon, size]` to each tree's best node, and rest after that."""
+        key = torch.where(self.good, self.energy, torch.inf)
+        least = torch.where(self.beyond, self.violation.masked_fill(~self.good, torch.inf), 0)
+        key = torch.where(least <= least.amin(1, keepdim=True), key, torch.inf)
+        node = key.argmin(1, keepdim=True)
+        rest = self.actions[:, :1]
+        ways = rest.repeat(1, horizon, 1)
+        for _ in range(horizon):
+            depth = self.depth[self._rows, node]
+            on = depth > 0
+            step = (depth - 1).clamp_min(0)
+            index = step[..., None].expand(-1, -1, ways.shape[2])
+            led = torch.where(on[..., None], self.actions[self._rows, node], ways.gather(1, index))
+            ways = ways.scatter(1, index, led)
+            node = torch.where(on, self.parent[self._rows, node], node)
+        return ways
+
+    @property
+    def _rows(self) -> Tensor:
+        return torch.arange(len(self.parent), device=self.parent.device)[:, None]
+
+
+@dataclass(frozen=True)
+class Relay:
+    """One planner after another: each begins with the plan of the one before it, as its warm start.
+
+    `stages` are (share, planner): their shares of the budget's iterations and, if it has any, seconds. The
+    plan is that of the last one, which scores what it begins with like any candidate.
+    """
+
+    stages: tuple[tuple[float, Planner], ...]
+
+    def __call__(self, problem: Problem) -> Plan:
+        """Plan."""
+        total, budget = sum(share for share, _ in self.stages), problem.budget
+        evaluations, trace = 0, []
+        plan: Plan | None = None
+        for share, planner in self.stages:
+            part = share / total
+            seconds = None if budget.seconds is None else budget.seconds * part
+            iterations = max(1, round(budget.iterations * part))
+            warm = problem.warm_start if plan is None else plan.actions
+            plan = planner(replace(problem, budget=Budget(iterations, seconds), warm_start=warm))
+            evaluations += plan.evaluations
+            trace.append(plan.trace)
+        assert plan is not None
+        return replace(plan, evaluations=evaluations, trace=torch.cat(trace))

@@ -1,0 +1,50 @@
+"""The second stage: predictors alone, on cached states, from what they imagined themselves."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from telos.model import Model
+from telos.progress import silent
+from telos.training import model_config
+from telos.training.latents import Latents
+from telos.training.train import _new_model, _prediction_step
+
+
+@pytest.fixture
+def model(store, recipe, monkeypatch):
+    monkeypatch.setattr(Model, "precision", lambda self: torch.autocast("cpu", enabled=False))
+    made = _new_model(model_config(store, recipe), store, recipe, 0)
+    torch.manual_seed(0)
+    for value in made.predictors.parameters():
+        torch.nn.init.normal_(value, std=0.2)
+    return made
+
+
+def step_loss(model, store, settings):
+    step = _prediction_step(model, store, settings, silent)
+    return step(torch.Generator().manual_seed(3), 0)[0]
+
+
+def test_without_noise_the_loss_is_that_of_a_slow_loop(model, store, recipe):
+    settings = replace(recipe.prediction, noise=0.0)
+    latents = Latents(model, store, settings.horizon * 4, silent)
+    states, actions, scene = latents.sample(4, torch.Generator().manual_seed(3))
+    now, errors = states[:, :1], []
+    for time in range(settings.horizon * 4):
+        now = model.predictor.step(now, actions[:, time : time + 1], scene)
+        errors.append((now - states[:, time + 1 : time + 2]).abs().mean())
+    expected = torch.stack(errors).mean()
+    assert torch.allclose(step_loss(model, store, settings), expected, rtol=1e-5)
+
+
+def test_noise_disturbs_what_is_predicted_from(model, store, recipe):
+    quiet, loud = (step_loss(model, store, replace(recipe.prediction, noise=noise)) for noise in (0.0, 0.5))
+    assert not torch.allclose(quiet, loud, rtol=1e-2)
+
+
+def test_it_trains_every_predictor_and_nothing_else(model, store, recipe):
+    step_loss(model, store, recipe.prediction).backward()
+    trained = {name for name, value in model.named_parameters() if value.grad is not None}
+    assert trained == {name for name, _ in model.named_parameters() if name.startswith("predictors.")}
