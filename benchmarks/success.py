@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import telos
+from telos.cli.collect import exploration
 from telos.cli.progress import Bars
-from telos.data import Persistent
 from telos.evaluation import TEST_SEED, evaluate, pool
 from telos.progress import Progress
 from telos.recipes import Recipe, get
@@ -48,14 +48,13 @@ _APART = 100_000  # between the first task seeds of two models, and of two rows
 def trained(recipe: Recipe, folder: Path, seed: int, progress: Progress) -> telos.Model:
     """The model that `recipe` makes with this seed, from experience of its own."""
     world, how = make(recipe.world, 16), recipe.collection
-    policy = Persistent(hold=how.hold, pause=how.pause, full=how.full, drift=how.drift)
     store = telos.collect(
         world,
         folder / "data",
         episodes=how.episodes,
         seed=seed,
         length=how.length,
-        policy=policy,
+        policy=exploration(how),
         progress=progress,
     )
     world.close()

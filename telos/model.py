@@ -36,6 +36,7 @@ class ModelConfig:
     action_space: ActionSpace  # with the block that one predictor step spans
     frames: int = 1  # consecutive environment frames that perception sees at once
     keypoints: int = 2
+    spread: bool = False  # whether a keypoint has second moments too
     scene_channels: int = 2  # of the map of what stays, which the predictor looks at; 0: there is none
     encoder_width: int = 8
     glimpse: int = 7  # points a side
@@ -58,7 +59,7 @@ class ModelConfig:
     @property
     def state_size(self) -> int:
         """D, the size of what moves: the part of a state that is imagined."""
-        return 2 * self.keypoints * self.frames
+        return (5 if self.spread else 2) * self.keypoints * self.frames
 
     @property
     def scene_shape(self) -> tuple[int, int, int]:
@@ -85,6 +86,7 @@ class Model(nn.Module):
             image_size=(height, width),
             frames=config.frames,
             keypoints=config.keypoints,
+            spread=config.spread,
             scene_channels=config.scene_channels,
             width=config.encoder_width,
         )

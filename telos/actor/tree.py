@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, replace
 
 import torch
@@ -9,16 +10,17 @@ from torch import Tensor
 
 from telos.actor.archive import Clock, remember, to_plan
 from telos.actor.proposals import Belief, pushes
-from telos.actor.ranking import imagine, score
+from telos.actor.ranking import imagine, rank, score
 from telos.actor.search import start
 from telos.types import Budget, Plan, Planner, Problem, Trajectory
 
 _BOUND = 1e3  # a push this much longer is brought to the bounds
+_WAYS = 8  # how many ways through the tree are scored as plans
 
 
 @dataclass(frozen=True)
 class Tree:
-    """Grow a tree of imagined states from the present; the plan is the way to its best one.
+    """Grow a tree of imagined states from the present; the plan is the way to one of its best, then rest.
 
     A sampled plan has to meet every door on its way by chance, all at once. A tree goes on from what was
     reached: in each iteration `candidates` nodes, those with few others near them the likelier, get a
@@ -27,7 +29,9 @@ class Tree:
     prediction only, and what comes near to an earlier node is not grown. A child costs one evaluation per
     future, so a tree is cheap beside sampled plans of the whole horizon.
 
-    Children that violate a guardrail are not grown, except from a present that does. Its ways are crooked:
+    Children that violate a guardrail are not grown, except from a present that does. Cost and guardrails
+    are asked about one block at a time: those energies order the nodes and are in `Plan.trace`. In the end
+    the ways to the best few nodes, and the warm start, are scored as whole plans. The ways are crooked:
     `Relay` hands one to another planner, as a warm start, to make it straight.
 
     Args:
@@ -56,11 +60,11 @@ class Tree:
                     break
                 self._grow(problem, belief, nodes)
                 trace.append(nodes.energy.masked_fill(~nodes.good, torch.inf).amin(1))
-            plans = torch.stack([nodes.way_to_best(problem.horizon), belief.mean[:, 0]], 1)
+            plans = torch.cat([nodes.ways(_WAYS), belief.mean], 1)
             trajectory = imagine(problem, belief.space.project(plans))
             scored, _ = score(problem, trajectory)
-            archive = remember(None, scored, trajectory, space=belief.space, count=1, gap=0.0)
-            rows = nodes.count - 1 + plans.shape[1] * problem.horizon
+            archive = remember(None, scored, trajectory, space=belief.space, count=4, gap=0.1)
+            rows = nodes.count + plans.shape[1] * problem.horizon
             evaluations = rows * trajectory.states.shape[2]
             return to_plan(problem, archive, trace=trace, evaluations=evaluations, late=late)
 
@@ -93,6 +97,7 @@ class _Nodes:
         self.depth = torch.zeros_like(scored.rank)
         self.energy = scored.energy  # of having gone there
         self.violation = torch.zeros_like(scored.violation)  # in total on the way
+        self.stay = scored.violation  # of the last block; of each block of rest there, about
         self.good = scored.finite  # may be on the way of a plan
         self.lonely = torch.ones_like(self.good)  # no earlier node was near
         self.crowd = torch.zeros_like(scored.energy)  # how many later ones came near
@@ -101,7 +106,7 @@ class _Nodes:
 
     @property
     def count(self) -> int:
-        """N."""
+        """N, each of which cost one evaluation per future."""
         return self.parent.shape[1]
 
     def at(self, index: Tensor) -> Tensor:
@@ -136,25 +141,22 @@ class _Nodes:
         self.parent = torch.cat([self.parent, parent], 1)
         self.energy = torch.cat([self.energy, energy], 1)
         self.violation = torch.cat([self.violation, total], 1)
+        self.stay = torch.cat([self.stay, violation], 1)
         self.good = torch.cat([self.good, good], 1)
         self.lonely = torch.cat([self.lonely, lonely], 1)
 
-    def way_to_best(self, horizon: int) -> Tensor:
-        """The actions `[B, horizon, size]` to each tree's best node, and rest after that."""
-        key = torch.where(self.good, self.energy, torch.inf)
-        least = torch.where(self.beyond, self.violation.masked_fill(~self.good, torch.inf), 0)
-        key = torch.where(least <= least.amin(1, keepdim=True), key, torch.inf)
-        node = key.argmin(1, keepdim=True)
-        rest = self.actions[:, :1]
-        ways = rest.repeat(1, horizon, 1)
-        for _ in range(horizon):
-            depth = self.depth[self._rows, node]
-            on = depth > 0
-            step = (depth - 1).clamp_min(0)
-            index = step[..., None].expand(-1, -1, ways.shape[2])
-            led = torch.where(on[..., None], self.actions[self._rows, node], ways.gather(1, index))
-            ways = ways.scatter(1, index, led)
-            node = torch.where(on, self.parent[self._rows, node], node)
+    def ways(self, count: int) -> Tensor:
+        """The actions `[B, count, horizon, size]` to each tree's best nodes, and rest after that."""
+        violation = self.violation + (self.horizon - self.depth) * self.stay
+        order = rank(torch.where(self.good, self.energy, torch.inf), violation)
+        node = order.topk(min(count, self.count), dim=1, largest=False).indices
+        ways = self.actions[:, :1, None].repeat(1, node.shape[1], self.horizon, 1)
+        for _ in range(self.horizon):
+            depth = self.depth[self._rows, node][..., None]
+            step = (depth - 1).clamp_min(0)[..., None].expand(-1, -1, -1, ways.shape[3])
+            led = torch.where(depth > 0, self.actions[self._rows, node], ways.gather(2, step)[:, :, 0])
+            ways = ways.scatter(2, step, led[:, :, None])
+            node = self.parent[self._rows, node]  # that of the present is the present
         return ways
 
     @property
@@ -166,23 +168,24 @@ class _Nodes:
 class Relay:
     """One planner after another: each begins with the plan of the one before it, as its warm start.
 
-    `stages` are (share, planner): their shares of the budget's iterations and, if it has any, seconds. The
-    plan is that of the last one, which scores what it begins with like any candidate.
+    `stages` are (share, planner): their shares of the budget's iterations, at least one each, and, if it
+    has any, of its seconds; what a stage leaves or overdraws is the next one's. The plan is that of the
+    last one, which scores what it begins with like any candidate; its trace is that of all of them.
     """
 
     stages: tuple[tuple[float, Planner], ...]
 
     def __call__(self, problem: Problem) -> Plan:
         """Plan."""
-        total, budget = sum(share for share, _ in self.stages), problem.budget
-        evaluations, trace = 0, []
+        total, budget, begin = sum(share for share, _ in self.stages), problem.budget, time.monotonic()
+        evaluations, trace, end = 0, [], 0.0
         plan: Plan | None = None
         for share, planner in self.stages:
-            part = share / total
-            seconds = None if budget.seconds is None else budget.seconds * part
-            iterations = max(1, round(budget.iterations * part))
+            before, end = end, end + share / total
+            iterations = max(1, round(budget.iterations * end) - round(budget.iterations * before))
+            left = None if budget.seconds is None else begin + budget.seconds * end - time.monotonic()
             warm = problem.warm_start if plan is None else plan.actions
-            plan = planner(replace(problem, budget=Budget(iterations, seconds), warm_start=warm))
+            plan = planner(replace(problem, budget=Budget(iterations, left), warm_start=warm))
             evaluations += plan.evaluations
             trace.append(plan.trace)
         assert plan is not None

@@ -10,16 +10,20 @@ from telos.nn import SpatialSoftmax
 POSITION_SCALE = 2.0
 """What half a picture's width is in a state: positions over a picture then vary by about one."""
 
-RATE_SCALE = 8.0
-"""What half a picture's width per environment step is: motion then varies by about one."""
+SPREAD_SCALE = 20.0
+"""What second moments are multiplied by, to vary by about one too."""
+
+RATE_SCALE = 4.0
+"""What changes per environment step are multiplied by, to vary by about one."""
 
 
 class KeypointEncoder(nn.Module):
     """Pixels `[N, frames * C, H, W]` uint8 to a state in two parts: what moves, and the scene it moves in.
 
-    - What moves, `[N, D]`, is where `keypoints` learned features are, by a spatial softmax, and, where
-      the encoder sees several frames, how far each went from one frame to the next. It is the part that
-      the world model predicts.
+    - What moves, `[N, D]`, is where `keypoints` learned features are, by a spatial softmax; with `spread`
+      their second moments as well, which tell how a thing lies that is no point (an arm, say); and, where
+      the encoder sees several frames, how all of that changed from one frame to the next. It is the part
+      that the world model predicts.
     - The scene, `[N, *scene_shape]`, is a feature map of the last frame at half its resolution,
       normalised. The world model holds it fixed and looks at it around the keypoints (a glimpse), so
       that what it learns at one place holds at every other. `None` without `scene_channels`.
@@ -39,13 +43,14 @@ class KeypointEncoder(nn.Module):
         image_size: tuple[int, int],
         frames: int = 1,
         keypoints: int = 2,
+        spread: bool = False,
         scene_channels: int = 2,
         width: int = 8,
     ) -> None:
         super().__init__()
         if image_size[0] % 2 or image_size[1] % 2:
             raise ValueError(f"image_size must be even; got {image_size}. Resize the frames.")
-        self.frames, self.channels = frames, channels
+        self.frames, self.channels, self.spread = frames, channels, spread
         self.register_buffer("pixel_mean", torch.full((channels,), 127.5))
         self.register_buffer("pixel_scale", torch.full((channels,), 1 / 64.0))
         self.stem = nn.Conv2d(channels, width, 5, stride=2, padding=2)
@@ -60,7 +65,6 @@ class KeypointEncoder(nn.Module):
         with torch.no_grad():
             self.heat.weight.abs_()
         self.where = SpatialSoftmax(keypoints)
-        self.size = 2 * keypoints * frames
         self.scene_shape = (scene_channels, image_size[0] // 2, image_size[1] // 2)
         self.scene = nn.Conv2d(width, scene_channels, 1) if scene_channels else None
 
@@ -80,13 +84,15 @@ class KeypointEncoder(nn.Module):
         return self.body(self._standardised(each)).unflatten(0, (-1, self.frames))
 
     def moving(self, features: Tensor) -> Tensor:
-        """What moves, `[N, D]`: keypoints of the last frame, then their steps, the last one first."""
+        """What moves, `[N, D]`: positions, spreads, then the steps of both, the last ones first."""
         # Single precision, whatever the convolutions have: half a pixel is 1/64 of a coordinate.
         with torch.autocast(features.device.type, enabled=False):
             maps = self.heat(features.flatten(0, 1).to(self.heat.weight.dtype))
-            places = self.where(maps).flatten(1).unflatten(0, (-1, self.frames))
-        steps = places.diff(dim=1).flip(1)
-        return torch.cat([POSITION_SCALE * places[:, -1], (RATE_SCALE * steps).flatten(1)], dim=-1)
+            found = self.where.moments(maps)
+        parts = [POSITION_SCALE * found[..., :2]] + [SPREAD_SCALE * found[..., 2:]] * self.spread
+        each = torch.cat([part.flatten(1) for part in parts], dim=-1).unflatten(0, (-1, self.frames))
+        steps = each.diff(dim=1).flip(1)
+        return torch.cat([each[:, -1], (RATE_SCALE * steps).flatten(1)], dim=-1)
 
     def scene_of(self, features: Tensor) -> Tensor | None:
         """The scene `[N, *scene_shape]` of the last frame, or None."""

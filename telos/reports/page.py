@@ -78,7 +78,7 @@ def _hero(inputs: Inputs, name: str) -> str:
     found = inputs.evaluation or inputs.guardrail
     if found is None:
         return f'<header class="hero"><div><h1>{text(name)}</h1></div></header>'
-    frames = inputs.analysis.data.frames if inputs.analysis and inputs.analysis.data else None
+    frames = inputs.model.get("provenance", {}).get("frames")  # not those of the store that is analysed
     learned = f"{frames:,}".replace(",", "\u202f") + " frames of pixels" if frames else "pixels"
     low, high = found.interval
     score = f"{100 * found.success:.1f}".removesuffix(".0")

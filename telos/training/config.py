@@ -26,6 +26,7 @@ class Architecture:
     block: int = 4  # environment steps per predictor step
     frames: int = 1
     keypoints: int = 2
+    spread: bool = False
     scene_channels: int = 2
     encoder_width: int = 8
     glimpse: int = 7
@@ -55,7 +56,8 @@ class Weights:
     prediction: float = 1.0
     inverse: float = 5.0
     variance: float = 1.0
-    deviation: float = 0.12  # the standard deviation within a window that variance asks for
+    deviation: float = 0.12  # the standard deviation that variance asks for
+    around_window_mean: bool = True  # variance and covariance; where layouts differ from episode to episode
     covariance: float = 0.0
     temporal: float = 0.05
 

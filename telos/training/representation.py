@@ -19,10 +19,11 @@ def representation_loss(
     """The training energy of windows: the loss, its unweighted terms, and what moves `[B, T+1, D]`.
 
     The terms are PLDM's (arXiv 2502.14819): multi-step prediction, variance, covariance, temporal
-    similarity, inverse dynamics, all of what moves. Variance and covariance are taken around each
-    window's mean, so that a layout cannot fill the state (a slow-feature collapse). The scene has no term
-    of its own: what predicting needs of it is learned through the predictor's glimpses. It is read from
-    one frame of the window, at random, so that what moves in that frame is no part of it.
+    similarity, inverse dynamics, all of what moves. With `around_window_mean`, variance and covariance
+    are taken around each window's mean, so that a layout cannot fill the state (a slow-feature
+    collapse). The scene has no term of its own: what predicting needs of it is learned through the
+    predictor's glimpses. It is read from one frame of the window, at random, so that what moves in that
+    frame is no part of it.
 
     Args:
         pixels: uint8 `[B, T+1, frames * C, H, W]`.
@@ -37,7 +38,7 @@ def representation_loss(
         predict = partial(model.predictor, scene=scene)
         imagined = unroll(predict, moving[:, None, 0], actions[:, None])[:, 0]
         recovered = model.inverse(moving[:, :-1], moving[:, 1:]).float()
-    around = moving - moving.mean(1, keepdim=True)
+    around = moving - moving.mean(1, keepdim=True) if weights.around_window_mean else moving
     scale = model.predictor.action_scale.repeat(model.config.action_space.block)
     terms = {
         "prediction": ssl.relative_prediction_loss(imagined[:, 1:], moving[:, 1:]),

@@ -100,6 +100,7 @@ def model_config(store: EpisodeStore, recipe: Recipe) -> ModelConfig:
         action_space=replace(schema.action_space, block=parts.block, held=True),
         frames=parts.frames,
         keypoints=parts.keypoints,
+        spread=parts.spread,
         scene_channels=parts.scene_channels,
         encoder_width=parts.encoder_width,
         glimpse=parts.glimpse,

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from telos.actor import mean
-from telos.types import ActionSpace, Budget, Level, Problem, Trajectory
+from telos.types import ActionSpace, Budget, Level, Problem, Resume, Rollout, Trajectory
 
 WIDE = ActionSpace((-2.0, -2.0), (2.0, 2.0))
 
@@ -30,6 +30,18 @@ def push(state: Tensor, actions: Tensor) -> Trajectory:
         place = place + 0.5 * velocity
         states.append(torch.cat([place, velocity], -1))
     return Trajectory(torch.stack(states, 2)[:, :, None], actions)
+
+
+def onward(rollout: Rollout) -> Resume:
+    """Imagine on with a rollout of one future: every imagined state is a problem of its own."""
+
+    def resume(state: Tensor, imagined: Tensor, actions: Tensor) -> Trajectory:
+        lead = imagined.shape[:3]
+        each = actions[:, :, None].expand(*lead, *actions.shape[2:]).flatten(0, 2)
+        states = rollout(imagined.flatten(0, 2), each[:, None]).states[:, 0, 0]
+        return Trajectory(states.unflatten(0, lead), actions)
+
+    return resume
 
 
 @dataclass(frozen=True)
@@ -85,7 +97,7 @@ class Setting:
     """How `problem` makes a problem; change what a test is about."""
 
     space: ActionSpace = WIDE
-    rollout: Callable[[Tensor, Tensor], Trajectory] = move
+    rollout: Rollout = move
     seed: int = 0
     budget: Budget = field(default_factory=lambda: Budget(8))
 
@@ -105,7 +117,7 @@ def problem(
     return Problem(
         **{
             "state": start,
-            "levels": (Level(setting.rollout, setting.space),),
+            "levels": (Level(setting.rollout, setting.space, resume=onward(setting.rollout)),),
             "cost": Quadratic(torch.tensor(target, dtype=start.dtype), effort),
             "aggregate": mean,
             "horizon": horizon,
