@@ -102,6 +102,16 @@ def test_each_predictor_of_an_ensemble_imagines_a_future_of_its_own(monkeypatch)
     assert not torch.allclose(both[:, :, 0], both[:, :, 1], atol=1e-3)
 
 
+def test_to_resume_is_to_continue_a_rollout_each_future_by_its_own_predictor(monkeypatch):
+    model = no_autocast(new_model(ensemble=2), monkeypatch)
+    state, actions = noise(3, PERCEIVED), noise(3, 2, 4, 2)
+    whole = model.rollout(state, actions).states
+    rest = model.resume(state, whole[:, :, :, 2], actions[:, :, 2:])
+    assert torch.equal(rest.actions, actions[:, :, 2:])
+    assert torch.allclose(rest.states, whole[:, :, :, 2:], atol=1e-6)
+    assert not torch.allclose(rest.states[:, :, 0], rest.states[:, :, 1], atol=1e-3)
+
+
 def test_rollout_of_a_problem_does_not_depend_on_the_others(monkeypatch):
     model = no_autocast(new_model(), monkeypatch)
     state, actions = noise(3, PERCEIVED), noise(3, 2, 4, 2)

@@ -14,7 +14,6 @@ from telos.actor.ranking import imagine, rank, score
 from telos.actor.search import start
 from telos.types import Budget, Plan, Planner, Problem, Trajectory
 
-_BOUND = 1e3  # a push this much longer is brought to the bounds
 _WAYS = 8  # how many ways through the tree are scored as plans
 
 
@@ -37,7 +36,7 @@ class Tree:
     Args:
         candidates: S, how many children per iteration.
         near: how close is near, as a share of how far a block leads on average.
-        full: the share of actions that are brought to the bounds.
+        full: the share of actions that are as long as the bounds allow, in all directions.
     """
 
     candidates: int = 128
@@ -74,9 +73,12 @@ class Tree:
         parent = nodes.choose(self.candidates, problem.generator)
         shape = (problem.batch, self.candidates)
         push = pushes(belief, shape, problem.generator)
+        share = (push.abs() / belief.reach.clamp_min(1e-12)).amax(-1, keepdim=True)  # of the way to a bound
         full = torch.rand(*shape, 1, generator=problem.generator, device=push.device) < self.full
         centre = belief.space.project(torch.stack(belief.space.bounds(push)).mean(0))
-        action = belief.space.project(centre + torch.where(full, _BOUND * push, push))[:, :, None]
+        action = belief.space.project(centre + torch.where(full, push / share.clamp_min(1e-12), push))[
+            :, :, None
+        ]
         block = problem.level.resume(problem.state, nodes.at(parent), action)
         scored, _ = score(problem, block)
         nodes.add(parent, block, scored.energy, scored.violation, near=self.near)
@@ -132,8 +134,8 @@ class _Nodes:
         good = energy.isfinite() & total.isfinite() & (self.beyond | (total <= 0))
         close = torch.cdist(after, self.states.mean(2).flatten(2)) < near * self.reach  # [B, S, N]
         siblings = torch.cdist(after, after) < near * self.reach
-        earlier = siblings & good[:, None] & torch.ones_like(siblings[0]).tril(-1)
-        lonely = ~(close & self.good[:, None]).any(2) & ~earlier.any(2)
+        lonely = good & ~(close & self.lonely[:, None]).any(2)
+        lonely &= ~(siblings & lonely[:, None] & torch.ones_like(siblings[0]).tril(-1)).any(2)
         self.crowd = torch.cat([self.crowd + close.sum(1), torch.zeros_like(energy)], 1)
         self.states = torch.cat([self.states, block.states[:, :, :, 1]], 1)
         self.actions = torch.cat([self.actions, block.actions[:, :, 0]], 1)

@@ -12,6 +12,9 @@ from telos.types import ActionSpace, Budget, PlanStatus
 from tests.actor.point import Formula, Quadratic, Setting, Zone, move, problem, push
 
 every_planner = pytest.mark.parametrize("name", PLANNERS)
+# A tree asks the cost about one block at a time: it comes to a place, but knows no optimum over time.
+every_optimiser = pytest.mark.parametrize("name", [name for name in PLANNERS if name != "tree"])
+STAGES = {"relay": 2}  # plans made one after another, each with a first iteration and a trace of its own
 ITERATIONS = {"gradient": 60, "random_shooting": 5}
 IN_THE_WAY = Zone((2.0, 0.0), 1.0)
 
@@ -39,13 +42,13 @@ def optimum(rollout, state, target, horizon, effort):
     return residual(best).square().sum().item(), offset.square().sum().item()
 
 
-@every_planner
+@every_optimiser
 @pytest.mark.parametrize("rollout", [move, push])
 def test_a_linear_quadratic_problem_is_solved(name, rollout):
     state = torch.tensor([[0.0, 0.0] if rollout is move else [0.0, 0.0, 0.5, 0.0]], dtype=torch.float64)
     target = torch.tensor([[1.5, -1.0]], dtype=torch.float64)
     best, resting = optimum(rollout, state, target[0], 4, 0.5)
-    budget = Budget(200 if name == "gradient" else 30)
+    budget = Budget({"gradient": 200, "relay": 120}.get(name, 30))  # a quarter of the relay's is evolution's
     found = plan(
         name,
         state=state,
@@ -55,8 +58,8 @@ def test_a_linear_quadratic_problem_is_solved(name, rollout):
         setting=Setting(rollout=rollout, budget=budget),
     )
     # The share of the way from resting to the optimum that may be left.
-    tolerance = {"random_shooting": 0.25, "predictive_sampling": 0.25, "evolution": 0.05}.get(name, 0.01)
-    assert best - 1e-9 <= found.energy.item() <= best + tolerance * (resting - best)
+    rough = {"random_shooting": 0.25, "predictive_sampling": 0.25, "evolution": 0.05, "relay": 0.05}
+    assert best - 1e-9 <= found.energy.item() <= best + rough.get(name, 0.01) * (resting - best)
 
 
 @every_planner
@@ -152,7 +155,8 @@ def test_candidates_that_are_not_finite_lose(name, bad):
     found = plan(name, cost=Formula(cost))
     assert found.status == (PlanStatus.SOLVED,)
     assert found.actions[0, 0, 0] <= 0.5
-    assert found.energy < 60  # standing still costs 96
+    # Standing still costs 96. A tree is to spread, and does not go on from children that are so near.
+    assert found.energy < {"tree": 90}.get(name, 60)
 
 
 @every_planner
@@ -172,7 +176,7 @@ def test_past_the_deadline_the_warm_start_comes_back_scored(name):
     warm = torch.full((1, 6, 2), 0.25)
     found = plan(name, warm_start=warm, setting=Setting(budget=Budget(9, seconds=0.0)))
     assert found.status == (PlanStatus.OUT_OF_TIME,)
-    assert len(found.trace) == 1
+    assert len(found.trace) == STAGES.get(name, 1)
     assert found.energy <= Quadratic(torch.tensor([[4.0, 0.0]]))(move(torch.zeros(1, 2), warm[:, None]))
 
 
@@ -200,7 +204,8 @@ def test_the_trace_never_rises_and_evaluations_count_every_row(name):
 
     found = plan(name, setting=Setting(rollout=counted, budget=Budget(4)))
     assert found.trace.shape == (4, 1)
-    assert (found.trace.diff(dim=0) <= 0).all()
+    stages = {"relay": (3, 1)}.get(name, (4,))
+    assert all((stage.diff(dim=0) <= 0).all() for stage in found.trace.split(stages))
     assert found.evaluations == sum(rows)
 
 
