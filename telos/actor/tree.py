@@ -25,8 +25,8 @@ class Tree:
     reached: in each iteration `candidates` nodes, those with few others near them the likelier, get a
     child each by one random block of actions. That is an expansive-space tree (Hsu, Latombe and Motwani
     1997) over a learned model. As in SST (Li, Littlefield and Bekris, arXiv 1407.2896) it takes forward
-    prediction only, and what comes near to an earlier node is not grown. A child costs one evaluation per
-    future, so a tree is cheap beside sampled plans of the whole horizon.
+    prediction only, and what comes near to an earlier node that may be grown is not. A child costs one
+    evaluation per future, so a tree is cheap beside sampled plans of the whole horizon.
 
     Children that violate a guardrail are not grown, except from a present that does. Cost and guardrails
     are asked about one block at a time: those energies order the nodes and are in `Plan.trace`. In the end
@@ -101,7 +101,7 @@ class _Nodes:
         self.violation = torch.zeros_like(scored.violation)  # in total on the way
         self.stay = scored.violation  # of the last block; of each block of rest there, about
         self.good = scored.finite  # may be on the way of a plan
-        self.lonely = torch.ones_like(self.good)  # no earlier node was near
+        self.lonely = scored.finite  # good, and no earlier lonely node was near: may be grown
         self.crowd = torch.zeros_like(scored.energy)  # how many later ones came near
         self.beyond = scored.violation > 0  # [B, 1]: resting here violates a guardrail
         self.reach: Tensor | None = None  # [B, 1, 1]: how far a block leads
@@ -117,7 +117,7 @@ class _Nodes:
 
     def choose(self, count: int, generator: torch.Generator) -> Tensor:
         """Nodes `[B, count]` to grow, the lonelier the likelier; the present where none can be."""
-        able = self.good & self.lonely & (self.depth < self.horizon)
+        able = self.lonely & (self.depth < self.horizon)
         weight = torch.where(able, (1 + self.crowd) ** -2, 0)
         none = weight.sum(1, keepdim=True) == 0
         weight = torch.where(none, (self.depth == 0).to(weight.dtype), weight)
@@ -128,12 +128,13 @@ class _Nodes:
     ) -> None:
         """Children `[B, S]` of these parents, a block `[B, S, K, 2, *state]` later."""
         before, after = (block.states[:, :, :, step].mean(2).flatten(2) for step in (0, 1))
-        if self.reach is None:
-            self.reach = torch.linalg.vector_norm(after - before, dim=-1).mean(1)[:, None, None]
+        reach = self.reach
+        if reach is None:
+            reach = self.reach = torch.linalg.vector_norm(after - before, dim=-1).mean(1)[:, None, None]
         total = self.violation[self._rows, parent] + violation
         good = energy.isfinite() & total.isfinite() & (self.beyond | (total <= 0))
-        close = torch.cdist(after, self.states.mean(2).flatten(2)) < near * self.reach  # [B, S, N]
-        siblings = torch.cdist(after, after) < near * self.reach
+        close = torch.cdist(after, self.states.mean(2).flatten(2)) < near * reach  # [B, S, N]
+        siblings = torch.cdist(after, after) < near * reach
         lonely = good & ~(close & self.lonely[:, None]).any(2)
         lonely &= ~(siblings & lonely[:, None] & torch.ones_like(siblings[0]).tril(-1)).any(2)
         self.crowd = torch.cat([self.crowd + close.sum(1), torch.zeros_like(energy)], 1)

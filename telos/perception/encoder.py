@@ -65,6 +65,7 @@ class KeypointEncoder(nn.Module):
         with torch.no_grad():
             self.heat.weight.abs_()
         self.where = SpatialSoftmax(keypoints)
+        self.size = (5 if spread else 2) * keypoints * frames
         self.scene_shape = (scene_channels, image_size[0] // 2, image_size[1] // 2)
         self.scene = nn.Conv2d(width, scene_channels, 1) if scene_channels else None
 

@@ -15,7 +15,7 @@ every_planner = pytest.mark.parametrize("name", PLANNERS)
 # A tree asks the cost about one block at a time: it comes to a place, but knows no optimum over time.
 every_optimiser = pytest.mark.parametrize("name", [name for name in PLANNERS if name != "tree"])
 STAGES = {"relay": 2}  # plans made one after another, each with a first iteration and a trace of its own
-ITERATIONS = {"gradient": 60, "random_shooting": 5}
+ITERATIONS = {"gradient": 60, "random_shooting": 5, "tree": 60}
 IN_THE_WAY = Zone((2.0, 0.0), 1.0)
 
 

@@ -1,151 +1,195 @@
 """The tree of imagined states, and planners one after another."""
 
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 import pytest
 import torch
 
 from telos.actor import CEM, RandomShooting, Relay, Tree
 from telos.actor.tree import _Nodes
-from telos.types import ActionSpace, Budget, Level, Trajectory
-from tests.actor.point import WIDE, Formula, Setting, Zone, move, problem
+from telos.types import ActionSpace, Budget, Level, PlanStatus, Problem, Trajectory
+from tests.actor.point import Formula, Setting, Zone, move, problem
 
-H = 16
 SHORT = ActionSpace((-1.0, -1.0), (1.0, 1.0))
+BALL = ActionSpace((-2.0, -2.0), (2.0, 2.0), max_norm=2.0)
 
 
 def through_the_door(state, actions):
-    """The rollout of a point that a wall at x = 2 stops, but for a door at y in (4, 5)."""
+    """The rollout of a point in a room of 10 by 10, with a wall at x = 0 and a door at y in (2.5, 3.5)."""
     place = state[:, None].expand(-1, actions.shape[1], -1)
     states = [place]
     for action in actions.unbind(2):
-        after = place + action
-        crosses = (place[..., 0] < 2) != (after[..., 0] < 2)
-        part = (2 - place[..., :1]) / torch.where(action[..., :1] == 0, 1, action[..., :1])
-        at = (place + part * action)[..., 1]
-        place = torch.where((crosses & ~((at > 4) & (at < 5)))[..., None], place, after)
+        after = (place + action).clamp(-5, 5)
+        way = after - place
+        at = place[..., 1] - place[..., 0] * way[..., 1] / torch.where(way[..., 0] == 0, 1, way[..., 0])
+        stopped = ((place[..., 0] < 0) != (after[..., 0] < 0)) & ((at < 2.5) | (at > 3.5))
+        place = torch.where(stopped[..., None], place, after)
         states.append(place)
     return Trajectory(torch.stack(states, 2)[:, :, None], actions)
 
 
 def last(*target):
     """The squared distance of the last state to a target."""
-    return Formula(lambda t: (t.states[..., -1, :2] - torch.tensor(target)).square().sum(-1))
+    return Formula(lambda t: (t.states[..., -1, :] - torch.tensor(target)).square().sum(-1))
 
 
-def beyond_the_door(seed, iterations):
-    setting = Setting(SHORT, through_the_door, seed, Budget(iterations))
-    return problem([[0.0, 0.0]], [[0.0, 0.0]], setting=setting, horizon=H, cost=last(4.0, 0.0))
-
-
-def to_the_right(iterations=6, **changes):
-    setting = Setting(budget=Budget(iterations))
-    return problem([[0.0, 0.0]], [[0.0, 0.0]], setting=setting, **{"cost": last(4.0, 0.0), **changes})
+def to_the_right(state=(0.0, 0.0), *, space=SHORT, iterations=12, **changes):
+    setting = Setting(space, budget=Budget(iterations))
+    return problem([list(state)], [[4.0, 0.0]], setting=setting, **{"cost": last(4.0, 0.0), **changes})
 
 
 @pytest.fixture
-def kept(monkeypatch):
-    """The nodes of every tree that is grown, in order; each has `grown`, the parents it chose."""
-    trees = []
-    begin, choose = _Nodes.__init__, _Nodes.choose
+def nodes(monkeypatch):
+    """Of each tree that is grown, `nodes[n]`; and in `nodes[n].grown` the nodes that it grew, over time."""
+    trees, choose = [], _Nodes.choose
 
-    def kept_begin(self, case):
-        begin(self, case)
-        self.grown = []
-        trees.append(self)
+    def watched(tree, count, generator):
+        if not trees or trees[-1] is not tree:
+            trees.append(tree)
+            tree.grown = []
+        tree.grown.append(choose(tree, count, generator))
+        return tree.grown[-1]
 
-    def kept_choose(self, count, generator):
-        parents = choose(self, count, generator)
-        self.grown.append(parents)
-        return parents
-
-    monkeypatch.setattr(_Nodes, "__init__", kept_begin)
-    monkeypatch.setattr(_Nodes, "choose", kept_choose)
+    monkeypatch.setattr(_Nodes, "choose", watched)
     return trees
 
 
-def test_the_tree_finds_the_door_that_sampled_plans_do_not_find():
-    tree = [Tree(64)(beyond_the_door(seed, 48)) for seed in range(6)]
-    assert sum(plan.energy.item() < 1.0 for plan in tree) >= 4
+def test_the_tree_finds_a_door_that_sampled_plans_of_the_same_evaluations_do_not():
+    def beyond(iterations):
+        setting = Setting(SHORT, through_the_door, budget=Budget(iterations))
+        start, goal = [[-4.0, -4.0]] * 16, [[0.0, 0.0]] * 16
+        return problem(start, goal, setting=setting, horizon=22, cost=last(4.0, -4.0))
+
+    tree = Tree(64)(beyond(40))
+    assert (tree.energy < 1).sum() >= 14
     for rival in (RandomShooting(64), CEM(64, elites=8)):
-        other = [rival(beyond_the_door(seed, 4)) for seed in range(6)]
-        assert all(plan.evaluations > tree[0].evaluations for plan in other)
-        assert min(plan.energy.item() for plan in other) > 4.0  # on this side of the wall
+        sampled = rival(beyond(2))
+        assert sampled.evaluations >= tree.evaluations
+        assert (sampled.energy > 1).all()
 
 
-def test_a_way_replayed_from_the_present_leads_to_its_node(kept):
-    case = to_the_right(8)
-    Tree(16)(case)
-    nodes = kept[0]
-    ways = nodes.ways(nodes.count)
-    reached = move(case.state, ways).states[0, :, 0]  # [N, T+1, 2], best node first
-    ends = {tuple(end) for end in nodes.states[0, :, 0].round(decimals=4).tolist()}
-    assert nodes.depth.max() > 2
-    assert all(tuple(way[-1]) in ends for way in reached.round(decimals=4).tolist())
+def test_the_way_to_a_node_leads_to_its_state(nodes):
+    Tree(32)(to_the_right())
+    (tree,) = nodes
+    ways = tree.ways(tree.count)
+    assert tree.depth.max() >= 4
+    order = tree.energy.argsort(1)
+    ends = move(torch.zeros(1, 2), ways).states[0, :, 0, -1]  # at rest a point stays where it is
+    torch.testing.assert_close(ends, tree.states[0, order[0], 0], atol=1e-5, rtol=0)
 
 
-def test_children_inside_a_guardrail_are_not_grown(kept):
-    Tree(32)(to_the_right(8, guardrails=(Zone((2.0, 0.0), 1.0),)))
-    nodes = kept[0]
-    inside = nodes.violation[0] > 0
-    assert inside.any()
-    assert not inside[torch.cat(nodes.grown, 1)[0]].any()
+def test_the_energy_of_the_plan_is_that_of_the_best_node(nodes):
+    plan = Tree(32)(to_the_right())
+    torch.testing.assert_close(plan.energy, nodes[0].energy.amin(1), atol=1e-5, rtol=0)
+    torch.testing.assert_close(plan.trace[-1], nodes[0].energy.amin(1))
+    assert plan.energy < 0.5  # from 16
 
 
-def test_from_inside_a_guardrail_the_tree_grows_all_the_same(kept):
-    plan = Tree(32)(to_the_right(8, guardrails=(Zone((0.0, 0.0), 0.5),)))
-    assert kept[0].depth.max() > 1
-    assert plan.trajectory.states[0, 0, 0, -1].norm() > 0.5  # and leaves
+def test_children_that_violate_a_guardrail_are_not_grown(nodes):
+    Tree(32)(to_the_right(guardrails=(Zone((2.0, 0.0), 1.0),)))
+    (tree,) = nodes
+    assert (tree.violation > 0).any()
+    assert (tree.violation.gather(1, torch.cat(tree.grown, 1)) == 0).all()
 
 
-def test_nodes_near_an_earlier_one_are_not_grown(kept):
-    Tree(32)(to_the_right(8))
-    nodes = kept[0]
-    grown = torch.cat(nodes.grown, 1)[0]
-    assert not nodes.lonely.all()
-    assert nodes.lonely[0, grown].all()
+def test_from_a_present_that_violates_one_they_are_and_the_plan_leaves(nodes):
+    deep = Zone((0.0, 0.0), 2.5)  # three blocks across: no single one leads out
+    plan = Tree(64)(to_the_right(guardrails=(deep,)))
+    (tree,) = nodes
+    assert (tree.violation.gather(1, torch.cat(tree.grown, 1)) > 0).any()
+    assert plan.status == (PlanStatus.INFEASIBLE,)
+    assert (deep(plan.trajectory)[..., 3:] <= 0).all()
 
 
-def test_evaluations_are_the_children_and_the_final_scoring():
-    plan = Tree(16)(to_the_right(5))
+def test_nodes_that_are_grown_are_apart_and_others_are_near_to_one(nodes):
+    Tree(64, near=0.5)(to_the_right(iterations=6))
+    (tree,) = nodes
+    places, may = tree.states[0, :, 0], tree.lonely[0]
+    assert may[torch.cat(tree.grown, 1)].all()
+    assert 1 < may.sum() < tree.count / 2
+    near, order = 0.5 * tree.reach.item(), torch.eye(int(may.sum())) * 99
+    assert (torch.cdist(places[may], places[may]) + order).min() >= near
+    close = torch.cdist(places[~may], places[may]).amin(1) < near
+    assert close.float().mean() > 0.95  # the few others came near to each other in one iteration
+
+
+def test_the_longest_actions_go_in_all_directions(nodes):
+    Tree(1000, full=0.7)(to_the_right(space=BALL, iterations=1))
+    actions = nodes[0].actions[0, 1:]
+    longest = actions[torch.linalg.vector_norm(actions, dim=-1) > 1.999]
+    assert len(longest) / 1000 == pytest.approx(0.7, abs=0.05)
+    angle = torch.atan2(longest[:, 1], longest[:, 0])
+    assert torch.histc(angle, 12, min=-torch.pi, max=torch.pi).min() > 30  # 58 if they are even
+
+
+def test_evaluations_are_children_and_plans_times_futures():
+    def twice(state, actions):
+        return replace(move(state, actions), states=move(state, actions).states.expand(-1, -1, 2, -1, -1))
+
+    case = to_the_right(iterations=5, horizon=6)
+    level = replace(case.level, rollout=twice)
+    found = Tree(32)(replace(case, levels=(level,)))
+    assert found.trajectory.states.shape[2] == 2
+    assert found.evaluations == 2 * (1 + 5 * 32 + (8 + 1) * 6)  # the present, children, ways and warm start
+
+
+def test_a_level_that_cannot_resume_is_an_error_that_says_what_to_do():
+    with pytest.raises(ValueError, match=r"Tree needs a level .* Level\(rollout, space, resume=\.\.\.\)"):
+        Tree()(replace(to_the_right(), levels=(Level(move, SHORT),)))
+
+
+@dataclass(frozen=True)
+class Noted:
+    """A planner that notes what it is asked."""
+
+    planner: RandomShooting = field(default_factory=lambda: RandomShooting(8))
+    asked: list[Problem] = field(default_factory=list)
+
+    def __call__(self, problem):
+        self.asked.append(problem)
+        return self.planner(problem)
+
+
+def test_each_stage_of_a_relay_begins_with_the_plan_of_the_one_before():
+    first, second = Noted(), Noted()
+    warm = torch.full((1, 6, 2), 0.25)
+    case = to_the_right(warm_start=warm)
+    found = Relay(((1, first), (1, second)))(case)
+    assert torch.equal(first.asked[0].warm_start, warm)
+    again = replace(first.asked[0], generator=torch.Generator().manual_seed(0))
+    assert torch.equal(second.asked[0].warm_start, RandomShooting(8)(again).actions)
     assert (
-        plan.evaluations == 1 + 16 * 5 + (8 + 1) * 6
-    )  # the present, children, eight ways and the warm start
+        found.energy <= RandomShooting(8)(replace(again, generator=torch.Generator().manual_seed(0))).energy
+    )
 
 
-def test_a_level_that_cannot_resume_is_an_error_that_says_so():
-    case = to_the_right()
-    with pytest.raises(ValueError, match="resume="):
-        Tree()(replace(case, levels=(Level(move, WIDE),)))
+def test_a_relay_adds_evaluations_and_joins_traces():
+    found = Relay(((3, Tree(32)), (1, RandomShooting(8))))(to_the_right(iterations=8))
+    alone = Tree(32)(to_the_right(iterations=6))
+    assert found.evaluations == alone.evaluations + 2 * 8 * 6
+    assert found.trace.shape == (8, 1)
+    assert torch.equal(found.trace[:6], alone.trace)
+    assert torch.equal(found.trace[-1], found.energy)
 
 
-def test_a_relay_hands_on_plans_and_adds_up_costs():
-    asked = []
-
-    def first(case):
-        asked.append(case)
-        return Tree(8)(case)
-
-    def second(case):
-        asked.append(case)
-        return CEM(16, elites=4)(case)
-
-    plan = Relay(((3, first), (1, second)))(to_the_right(8))
-    alone = Tree(8)(to_the_right(6))
-    assert [case.budget.iterations for case in asked] == [6, 2]
-    assert torch.equal(asked[1].warm_start, alone.actions)
-    assert plan.evaluations == alone.evaluations + 2 * 16 * 6
-    assert len(plan.trace) == 8
-    assert plan.energy <= alone.energy
+@pytest.mark.parametrize(
+    ("shares", "iterations", "expected"),
+    [((32, 6), 38, [32, 6]), ((1, 1), 3, [2, 1]), ((1, 1, 1), 4, [1, 2, 1]), ((9, 1), 1, [1, 1])],
+)
+def test_a_relay_shares_iterations_and_each_stage_has_one(shares, iterations, expected):
+    stages = tuple((share, Noted()) for share in shares)
+    Relay(stages)(to_the_right(iterations=iterations))
+    assert [stage.asked[0].budget for _, stage in stages] == [Budget(n) for n in expected]
 
 
-def test_a_relay_shares_out_its_seconds():
-    asked = []
+@pytest.mark.parametrize(("took", "left"), [(2.0, 6.0), (6.0, 2.0), (9.0, -1.0)])
+def test_a_relay_shares_seconds_and_what_a_stage_leaves_is_for_the_next(monkeypatch, took, left):
+    now, first, second = [5.0], Noted(), Noted()
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
 
-    def stage(case):
-        asked.append(case.budget.seconds)
-        return CEM(8, elites=2)(case)
+    def slow(problem):
+        now[0] += took
+        return first(problem)
 
-    Relay(((3, stage), (1, stage)))(replace(to_the_right(), budget=Budget(8, seconds=40.0)))
-    assert 29.0 < asked[0] <= 30.0
-    assert 39.0 < asked[1] <= 40.0  # what the first left is the second's
+    Relay(((3, slow), (1, second)))(replace(to_the_right(), budget=Budget(8, seconds=8.0)))
+    assert [stage.asked[0].budget for stage in (first, second)] == [Budget(6, 6.0), Budget(2, left)]
