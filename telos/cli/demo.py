@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from telos.training import Recipe
 
 STATE = "demo.json"
-_FRAMES_PER_MINUTE = 90_000  # that two cores learn from, roughly
+_FRAMES_PER_MINUTE = 70_000  # that two cores learn from, roughly
 
 
 def demo(*, out: Path = Path("runs/demo"), recipe: str = "rooms", seed: int = 0, quick: bool = False) -> None:

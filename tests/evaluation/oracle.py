@@ -69,9 +69,13 @@ class Oracle(nn.Module):
     def rollout(self, state: Tensor, actions: Tensor) -> Trajectory:
         return Trajectory(self.imagine(state, SPACE.flatten(actions)), actions)
 
-    def imagine(self, state: Tensor, blocks: Tensor) -> Tensor:
+    def resume(self, state: Tensor, imagined: Tensor, actions: Tensor) -> Trajectory:
+        return Trajectory(self.imagine(state, SPACE.flatten(actions), begin=imagined[:, :, 0]), actions)
+
+    def imagine(self, state: Tensor, blocks: Tensor, *, begin: Tensor | None = None) -> Tensor:
         walls = walls_of(state)[:, None]
-        position = np.repeat(state[:, None, :2].double().numpy(), blocks.shape[1], axis=1)
+        begin = state[:, None, :2].expand(-1, blocks.shape[1], -1) if begin is None else begin
+        position = begin.double().numpy()
         states = [torch.from_numpy(position).float()]
         steps = blocks.double().unflatten(-1, (-1, 2)).flatten(2, 3).numpy()
         for step in range(steps.shape[2]):
