@@ -59,10 +59,14 @@ class PlaneModel(nn.Module):
         return states[..., :2]
 
     def rollout(self, state: Tensor, actions: Tensor) -> Trajectory:
+        place = self.moving(state)[:, None, None].expand(-1, actions.shape[1], 1, -1)
+        return self.resume(state, place, actions)
+
+    def resume(self, state: Tensor, imagined: Tensor, actions: Tensor) -> Trajectory:
         assert (state[:, 2] == MARK).all()
         moves = SPACE.flatten(actions).unflatten(-1, (SPACE.block, SPACE.dimension)).sum(-2)
         way = torch.cat([torch.zeros_like(moves[:, :, :1]), moves.cumsum(2)], 2)
-        return Trajectory((self.moving(state)[:, None, None] + self.gain * way)[:, :, None], actions)
+        return Trajectory(imagined[:, :, :, None] + self.gain * way[:, :, None], actions)
 
     def read(self, name: str, states: Tensor) -> Tensor:
         return self.readouts[name](self.moving(states))
