@@ -97,6 +97,11 @@ def decoder_step(model: Model, store: EpisodeStore, batch: int) -> Step:
         with model.precision():
             with torch.no_grad():
                 moving, scene = model.encoder(pixels.flatten(0, 1))
+                if (
+                    scene is not None
+                ):  # of another frame, or what moves would be drawn where the scene shows it
+                    later = int(torch.randint(1, pixels.shape[1], (), generator=generator))
+                    scene = scene.unflatten(0, pixels.shape[:2]).roll(later, 1).flatten(0, 1)
             drawn = model.decoder(moving, scene).float()
         target = pixels[:, :, -colours:].float() / 255
         moving = (target - target.mean(1, keepdim=True)).abs().amax(2, keepdim=True)
