@@ -62,6 +62,11 @@ class ModelConfig:
         return (5 if self.spread else 2) * self.keypoints * self.frames
 
     @property
+    def pose_size(self) -> int:
+        """How much of what moves, from its start, is of the last frame alone; the rest is how it changes."""
+        return self.state_size // self.frames
+
+    @property
     def scene_shape(self) -> tuple[int, int, int]:
         """C, h, w of the part of a state that stays."""
         return (self.scene_channels, self.frame_shape[0] // 2, self.frame_shape[1] // 2)

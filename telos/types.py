@@ -8,7 +8,7 @@ D state, A action dimensions, Z latent. `*state` is whatever follows B in a stat
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Protocol, runtime_checkable
 
@@ -107,6 +107,22 @@ class ActionSpace:
     def size(self) -> int:
         """The number of values a planner searches over per block."""
         return self.dimension if self.held else self.dimension * self.block
+
+    def within(self, share: float) -> ActionSpace:
+        """The same space with bounds drawn in towards its centre, to `share` of their distance from it."""
+        if not 0 < share <= 1:
+            raise ValueError(f"share must be above 0 and at most 1; got {share}.")
+        if share == 1:
+            return self
+        middle = [(low + high) / 2 for low, high in zip(self.low, self.high, strict=True)]
+        return replace(
+            self,
+            low=tuple(centre + share * (low - centre) for centre, low in zip(middle, self.low, strict=True)),
+            high=tuple(
+                centre + share * (high - centre) for centre, high in zip(middle, self.high, strict=True)
+            ),
+            max_norm=None if self.max_norm is None else share * self.max_norm,
+        )
 
     def bounds(self, like: Tensor) -> tuple[Tensor, Tensor]:
         """Lower and upper bounds `[size]`, with the device and dtype of `like`."""

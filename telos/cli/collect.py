@@ -76,5 +76,9 @@ def exploration(collection: Collection) -> Persistent:
     from telos.data import Persistent
 
     return Persistent(
-        hold=collection.hold, pause=collection.pause, full=collection.full, drift=collection.drift
+        hold=collection.hold,
+        pause=collection.pause,
+        full=collection.full,
+        drift=collection.drift,
+        share=collection.share,
     )

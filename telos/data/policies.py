@@ -36,13 +36,15 @@ class Persistent:
     `hold` is the shortest and longest time in steps; its logarithm is uniform between them. A part
     `pause` of the holds has a magnitude of at most a tenth of the bound, a part `full` has the whole
     bound, and the others are uniform between. `drift` is the standard deviation of the direction's
-    change per step (a random walk on the sphere, in radians for two dimensions).
+    change per step (a random walk on the sphere, in radians for two dimensions). `share` draws the bounds
+    in: a world whose strongest actions lead where no task is, is explored gently.
     """
 
     hold: tuple[int, int] = (2, 32)
     pause: float = 0.1
     full: float = 0.3
     drift: float = 0.1
+    share: float = 1.0
 
     def __post_init__(self) -> None:
         if not 1 <= self.hold[0] <= self.hold[1]:
@@ -59,6 +61,7 @@ class Persistent:
 
     def __call__(self, space: ActionSpace, length: int, generator: np.random.Generator) -> np.ndarray:
         """Actions float32 `[length, A]`."""
+        space = space.within(self.share)
         most = length // self.hold[0] + 1
         times = np.exp(generator.uniform(np.log(self.hold[0]), np.log(self.hold[1] + 1), most)).astype(int)
         magnitude = generator.uniform(0.1, 1.0, most)

@@ -17,6 +17,7 @@ class Collection:
     pause: float = 0.05  # part of holds that hardly move
     full: float = 0.5  # part of holds at the bound
     drift: float = 0.05  # radians per step that a held direction drifts
+    share: float = 1.0  # of the action bounds that is explored, and later planned within
 
 
 @dataclass(frozen=True)

@@ -19,11 +19,12 @@ def representation_loss(
     """The training energy of windows: the loss, its unweighted terms, and what moves `[B, T+1, D]`.
 
     The terms are PLDM's (arXiv 2502.14819): multi-step prediction, variance, covariance, temporal
-    similarity, inverse dynamics, all of what moves. With `around_window_mean`, variance and covariance
-    are taken around each window's mean, so that a layout cannot fill the state (a slow-feature
-    collapse). The scene has no term of its own: what predicting needs of it is learned through the
-    predictor's glimpses. It is read from one frame of the window, at random, so that what moves in that
-    frame is no part of it.
+    similarity, inverse dynamics, all of what moves; variance, covariance and similarity of its pose alone
+    (what one frame shows), since jitter between frames would earn variance. With `around_window_mean`,
+    variance and covariance are taken around each window's mean, so that a layout cannot fill the state
+    (a slow-feature collapse). The scene has no term of its own: what predicting needs of it is learned
+    through the predictor's glimpses. It is read from one frame of the window, at random, so that what
+    moves in that frame is no part of it.
 
     Args:
         pixels: uint8 `[B, T+1, frames * C, H, W]`.
@@ -38,14 +39,15 @@ def representation_loss(
         predict = partial(model.predictor, scene=scene)
         imagined = unroll(predict, moving[:, None, 0], actions[:, None])[:, 0]
         recovered = model.inverse(moving[:, :-1], moving[:, 1:]).float()
-    around = moving - moving.mean(1, keepdim=True) if weights.around_window_mean else moving
+    pose = moving[..., : model.config.pose_size]
+    around = pose - pose.mean(1, keepdim=True) if weights.around_window_mean else pose
     scale = model.predictor.action_scale.repeat(model.config.action_space.block)
     terms = {
         "prediction": ssl.relative_prediction_loss(imagined[:, 1:], moving[:, 1:]),
         "inverse": ssl.inverse_dynamics_loss(recovered, actions * scale),
         "variance": ssl.variance_loss(around, target=weights.deviation),
         "covariance": ssl.covariance_loss(around),
-        "temporal": ssl.temporal_similarity_loss(moving),
+        "temporal": ssl.temporal_similarity_loss(pose),
     }
     loss = torch.stack([getattr(weights, name) * term for name, term in terms.items()]).sum()
     return loss, terms, moving.detach()

@@ -110,7 +110,7 @@ class Run:
             if self.step % every == 0 or self.step == optimisation.steps:
                 sums = {key: float(value) for key, value in {"loss": loss.detach(), **values}.items()}
                 self._log(sums)
-            progress(name, self.step, optimisation.steps, loss=sums.get("loss", math.nan))
+            progress(name, self.step, optimisation.steps, **({"loss": sums["loss"]} if sums else {}))
             if self.clock.seconds - saved >= save_seconds:
                 self.save(optimiser)
                 saved = self.clock.seconds

@@ -97,7 +97,9 @@ def model_config(store: EpisodeStore, recipe: Recipe) -> ModelConfig:
     return ModelConfig(
         world=schema.world or recipe.world,
         frame_shape=schema.frame_shape,
-        action_space=replace(schema.action_space, block=parts.block, held=True),
+        action_space=replace(
+            schema.action_space.within(recipe.collection.share), block=parts.block, held=True
+        ),
         frames=parts.frames,
         keypoints=parts.keypoints,
         spread=parts.spread,
