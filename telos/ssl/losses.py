@@ -20,16 +20,23 @@ def prediction_loss(predicted: Tensor, observed: Tensor) -> Tensor:
     return (predicted - observed).abs().mean()
 
 
-def relative_prediction_loss(predicted: Tensor, observed: Tensor, *, epsilon: float = 1e-3) -> Tensor:
-    """Logarithm of the prediction loss as a share of how far states move within a window; a scalar.
+def relative_prediction_loss(
+    predicted: Tensor, observed: Tensor, *, around_window_mean: bool = True, epsilon: float = 1e-3
+) -> Tensor:
+    """Logarithm of the prediction loss as a share of how far states deviate, both `[B, T, D]`; a scalar.
+
+    Deviations are from each window's mean (how far states move), or from the mean of all windows, where
+    what differs between episodes is what the task is about. A state that jumps at rare events is hardly
+    less predictable than a slow arm, as a share of its motion; as a share of all deviation it is.
 
     It does not fall when states shrink, so it does not work towards a collapse, and the smaller the error
     the larger its gradient: what is left to gain is precision. (The negative log-likelihood under a
-    Laplace distribution of the best scale, with states in units of their motion; `epsilon` is the share
+    Laplace distribution of the best scale, with states in units of their deviation; `epsilon` is the share
     at which it levels off.)
     """
-    motion = (observed - observed.mean(1, keepdim=True)).abs().mean()
-    return (prediction_loss(predicted, observed) / motion.clamp_min(1e-8) + epsilon).log()
+    mean = observed.mean(1, keepdim=True) if around_window_mean else observed.mean((0, 1))
+    deviation = (observed - mean).abs().mean()
+    return (prediction_loss(predicted, observed) / deviation.clamp_min(1e-8) + epsilon).log()
 
 
 def variance_loss(states: Tensor, *, target: float = 1.0, epsilon: float = 1e-4) -> Tensor:

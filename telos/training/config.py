@@ -58,7 +58,7 @@ class Weights:
     inverse: float = 5.0
     variance: float = 1.0
     deviation: float = 0.12  # the standard deviation that variance asks for
-    around_window_mean: bool = True  # variance and covariance; where layouts differ from episode to episode
+    around_window_mean: bool = True  # prediction, variance, covariance; where layouts differ
     covariance: float = 0.0
     temporal: float = 0.05
 

@@ -43,7 +43,9 @@ def representation_loss(
     around = pose - pose.mean(1, keepdim=True) if weights.around_window_mean else pose
     scale = model.predictor.action_scale.repeat(model.config.action_space.block)
     terms = {
-        "prediction": ssl.relative_prediction_loss(imagined[:, 1:], moving[:, 1:]),
+        "prediction": ssl.relative_prediction_loss(
+            imagined[:, 1:], moving[:, 1:], around_window_mean=weights.around_window_mean
+        ),
         "inverse": ssl.inverse_dynamics_loss(recovered, actions * scale),
         "variance": ssl.variance_loss(around, target=weights.deviation),
         "covariance": ssl.covariance_loss(around),

@@ -56,3 +56,19 @@ def test_drift_turns_a_held_direction_smoothly():
 def test_settings_that_make_no_sense_are_refused(fields):
     with pytest.raises(ValueError, match=r"must (be|not be)"):
         Persistent(**fields)
+
+
+def test_a_share_of_the_bounds_scales_every_action():
+    whole, tenth = (Persistent(share=share)(DISC, 50, np.random.default_rng(0)) for share in (1.0, 0.1))
+    np.testing.assert_allclose(tenth, 0.1 * whole, rtol=1e-5)
+
+
+def test_a_share_draws_the_bounds_in_towards_their_centre():
+    space = ActionSpace((-1.0, 0.0), (1.0, 4.0), max_norm=2.0).within(0.5)
+    assert (space.low, space.high, space.max_norm) == ((-0.5, 1.0), (0.5, 3.0), 1.0)
+
+
+@pytest.mark.parametrize("share", [0.0, -0.1, 1.1, float("nan")])
+def test_a_share_is_above_nothing_and_at_most_all(share):
+    with pytest.raises(ValueError, match="share must be above 0"):
+        BOX.within(share)

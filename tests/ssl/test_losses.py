@@ -75,6 +75,14 @@ def test_relative_prediction_of_states_that_do_not_move_has_a_finite_gradient():
     assert torch.isfinite(still.grad).all()
 
 
+def test_relative_prediction_may_count_what_differs_between_windows() -> None:
+    states = torch.tensor([[[0.0], [1.0]], [[10.0], [11.0]]])
+    of_motion = ssl.relative_prediction_loss(states + 1.0, states, epsilon=0.0)
+    of_all = ssl.relative_prediction_loss(states + 1.0, states, around_window_mean=False, epsilon=0.0)
+    assert float(of_motion) == pytest.approx(np.log(1 / 0.5))
+    assert float(of_all) == pytest.approx(np.log(1 / 5.0))
+
+
 def test_the_gradient_of_prediction_reaches_both_sides(states):
     predicted, observed = states.clone().requires_grad_(), states.flip(0).clone().requires_grad_()
     ssl.prediction_loss(predicted, observed).backward()
