@@ -8,7 +8,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 import safetensors.torch
 import torch
@@ -19,12 +19,18 @@ from telos.configuration import from_dict, to_dict
 from telos.cost import Readout
 from telos.errors import CheckpointError, TelosError, UnknownName
 from telos.files import atomic_path, sync
-from telos.perception import BroadcastDecoder, KeypointEncoder
+from telos.perception import BroadcastDecoder, Encoder, FeatureEncoder, KeypointEncoder
 from telos.types import ActionSpace, Observation, Reading, Trajectory
 from telos.world_model import GlimpsePredictor, InverseDynamics, unroll
 
 FORMAT = "telos-model"
-VERSION = 2
+VERSION = 3
+
+Perception = Literal["keypoints", "features"]
+"""Which encoder: keypoints in a scene, or a vector of features of the whole picture."""
+
+Recovered = Literal["each", "mean"]
+"""What inverse dynamics tells of a block: each of its actions, or their mean."""
 
 
 @dataclass(frozen=True)
@@ -35,21 +41,29 @@ class ModelConfig:
     frame_shape: tuple[int, int, int]  # H, W, C
     action_space: ActionSpace  # with the block that one predictor step spans
     frames: int = 1  # consecutive environment frames that perception sees at once
+    perception: Perception = "keypoints"
     keypoints: int = 2
-    spread: bool = False  # whether a keypoint has second moments too
+    features: int = 16  # instead of keypoints
     scene_channels: int = 2  # of the map of what stays, which the predictor looks at; 0: there is none
     encoder_width: int = 8
     glimpse: int = 7  # points a side
     span: float = 0.13  # half a glimpse's side, as a share of half the picture's width
     predictor_hidden: int = 128
     predictor_layers: int = 3
+    recovered: Recovered = "each"  # from two states, by inverse dynamics
     ensemble: int = 1  # predictors, whose disagreement keeps a planner from exploiting one's mistakes
     readings: dict[str, Reading] = field(default_factory=dict)  # what the world can name, for readouts
 
     def __post_init__(self) -> None:
-        for name in ("frames", "keypoints", "encoder_width", "glimpse", "predictor_layers", "ensemble"):
+        sizes = ("frames", "keypoints", "features", "encoder_width", "glimpse", "predictor_layers")
+        for name in (*sizes, "ensemble"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1; got {getattr(self, name)}.")
+        for name, kinds in (("perception", get_args(Perception)), ("recovered", get_args(Recovered))):
+            if getattr(self, name) not in kinds:
+                raise UnknownName(name, getattr(self, name), kinds)
+        if self.perception == "features" and self.scene_channels:
+            raise ValueError("features have no scene; give scene_channels=0, or perception='keypoints'.")
         if self.scene_channels < 0 or not self.span > 0:
             raise ValueError(
                 "scene_channels must not be negative and span must be positive; got "
@@ -59,12 +73,12 @@ class ModelConfig:
     @property
     def state_size(self) -> int:
         """D, the size of what moves: the part of a state that is imagined."""
-        return (5 if self.spread else 2) * self.keypoints * self.frames
+        return self.pose_size * self.frames
 
     @property
     def pose_size(self) -> int:
         """How much of what moves, from its start, is of the last frame alone; the rest is how it changes."""
-        return self.state_size // self.frames
+        return self.features if self.perception == "features" else 2 * self.keypoints
 
     @property
     def scene_shape(self) -> tuple[int, int, int]:
@@ -83,21 +97,13 @@ class Model(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.config = config
-        height, width, colours = config.frame_shape
         space = config.action_space
         limit = torch.maximum(torch.tensor(space.low).abs(), torch.tensor(space.high).abs())
-        self.encoder = KeypointEncoder(
-            channels=colours,
-            image_size=(height, width),
-            frames=config.frames,
-            keypoints=config.keypoints,
-            spread=config.spread,
-            scene_channels=config.scene_channels,
-            width=config.encoder_width,
-        )
+        self.encoder = _new_encoder(config)
         self.predictors = nn.ModuleList(
             GlimpsePredictor(
                 size=config.state_size,
+                frames=config.frames,
                 action_scale=1 / limit.clamp_min(1e-6),
                 keypoints=config.keypoints,
                 scene_channels=config.scene_channels,
@@ -109,7 +115,8 @@ class Model(nn.Module):
             for _ in range(config.ensemble)
         )
         self.inverse = InverseDynamics(
-            state_size=config.state_size, action_size=space.block * space.dimension
+            state_size=config.state_size,
+            action_size=space.dimension * (space.block if config.recovered == "each" else 1),
         )
         self.decoder: BroadcastDecoder | None = None
         self.readouts = nn.ModuleDict()
@@ -282,6 +289,26 @@ class Model(nn.Module):
                 f"The checkpoint {folder} cannot be read: {error}. Copy it again or train it again."
             ) from error
         return model.to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
+
+
+def _new_encoder(config: ModelConfig) -> Encoder:
+    height, width, colours = config.frame_shape
+    if config.perception == "features":
+        return FeatureEncoder(
+            channels=colours,
+            image_size=(height, width),
+            frames=config.frames,
+            features=config.features,
+            width=config.encoder_width,
+        )
+    return KeypointEncoder(
+        channels=colours,
+        image_size=(height, width),
+        frames=config.frames,
+        keypoints=config.keypoints,
+        scene_channels=config.scene_channels,
+        width=config.encoder_width,
+    )
 
 
 def read_checkpoint_config(folder: str | Path) -> dict[str, Any]:

@@ -179,6 +179,24 @@ def test_impossible_sizes_are_refused(change):
         replace(CONFIG, **change)
 
 
+def test_impossible_kinds_are_refused():
+    with pytest.raises(ValueError, match="features have no scene"):
+        replace(CONFIG, perception="features")
+    with pytest.raises(UnknownName, match="Did you mean features"):
+        replace(CONFIG, perception="feature", scene_channels=0)
+    with pytest.raises(UnknownName, match="Did you mean mean"):
+        replace(CONFIG, recovered="means")
+
+
+def test_a_model_of_features_imagines_and_is_loaded_as_it_was_saved(tmp_path):
+    model = new_model(perception="features", features=5, scene_channels=0)
+    states = model.encode(observation())
+    assert states.shape == (3, 10) == (3, model.config.state_size)
+    assert model.rollout(states, noise(3, 4, 2, 2 * 3)).states.shape == (3, 4, 1, 3, 10)
+    model.save(tmp_path)
+    assert torch.equal(Model.load(tmp_path).encode(observation()), states)
+
+
 @pytest.fixture
 def saved(tmp_path):
     new_model().save(tmp_path / "model", provenance={"seed": 3})

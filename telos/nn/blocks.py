@@ -46,19 +46,12 @@ class SpatialSoftmax(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """The coordinates of all channels, in the precision of the temperature."""
-        return self.moments(features)[..., :2]
-
-    def moments(self, features: Tensor) -> Tensor:
-        """Coordinates, then second central moments, `[N, C, 5]` as (x, y, xx, yy, xy)."""
         height, width = features.shape[-2:]
         logits = features.flatten(2).to(self.log_temperature.dtype) * self.log_temperature.exp()
         weights = logits.softmax(-1).unflatten(-1, (height, width))
         across, down = weights.sum(-2), weights.sum(-1)
         x, y = cell_centres(width, like=weights), cell_centres(height, like=weights)
-        mean_x, mean_y = across @ x, down @ y
-        xx, yy = across @ x.square() - mean_x.square(), down @ y.square() - mean_y.square()
-        xy = ((weights @ x) * y).sum(-1) - mean_x * mean_y
-        return torch.stack([mean_x, mean_y, xx, yy, xy], dim=-1)
+        return torch.stack([across @ x, down @ y], dim=-1)
 
 
 def cell_centres(count: int, *, like: Tensor) -> Tensor:

@@ -22,18 +22,28 @@ def reacher() -> Recipe:
         name="reacher",
         world="Reacher-v5",
         # Torques near their bounds spin the arm at many turns a second; tasks need a tenth of that.
-        collection=Collection(episodes=2048, length=50, hold=(2, 24), pause=0.95, full=0.0, drift=0.1),
+        collection=Collection(
+            episodes=2048, length=50, hold=(2, 10), pause=0.1, full=0.2, drift=0.1, share=0.1
+        ),
         architecture=Architecture(
-            block=2, frames=2, keypoints=2, spread=True, scene_channels=0, predictor_hidden=256
+            block=5,
+            frames=2,
+            perception="features",
+            features=16,
+            scene_channels=0,
+            recovered="mean",
+            predictor_hidden=256,
         ),
         representation=Representation(
-            optimisation=Optimisation(steps=1200, batch=48, learning_rate=2e-3),
-            horizon=4,
-            weights=Weights(inverse=0.5, deviation=0.4, around_window_mean=False),
+            optimisation=Optimisation(steps=6000, batch=128, learning_rate=2e-3),
+            horizon=2,
+            weights=Weights(
+                inverse=20.0, variance=0.0, covariance=1.0, temporal=0.0, around_window_mean=False
+            ),
         ),
         prediction=Prediction(
-            optimisation=Optimisation(steps=4000, batch=256, learning_rate=1e-3, clip=4.0),
-            horizon=10,
+            optimisation=Optimisation(steps=3000, batch=256, learning_rate=1e-3, clip=4.0),
+            horizon=6,
             noise=0.01,
         ),
         configurator=_configurator(),
@@ -41,7 +51,6 @@ def reacher() -> Recipe:
 
 
 def _configurator() -> Configurator:
-    """Ten blocks of two steps ahead, planned anew after each; the arm never rests, so near is no case."""
-    explore = Configuration(Evolution(candidates=256), horizon=10, budget=Budget(3), replan_every=2)
-    track = Configuration(Evolution(candidates=64), horizon=10, budget=Budget(2), replan_every=2)
-    return Configurator(explore=explore, track=track, settle=track, near=0.0, arrived=0.0, patience=50)
+    """Five blocks of five steps ahead, planned anew every two steps: the arm never rests."""
+    plan = Configuration(Evolution(candidates=256), horizon=5, budget=Budget(3), replan_every=2)
+    return Configurator(explore=plan, track=plan, settle=plan, near=0.0, arrived=0.0, patience=50)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from telos.configurator import Configurator
+from telos.model import Perception, Recovered
 
 
 @dataclass(frozen=True)
@@ -26,14 +27,16 @@ class Architecture:
 
     block: int = 4  # environment steps per predictor step
     frames: int = 1
+    perception: Perception = "keypoints"
     keypoints: int = 2
-    spread: bool = False
+    features: int = 16
     scene_channels: int = 2
     encoder_width: int = 8
     glimpse: int = 7
     span: float = 0.13
     predictor_hidden: int = 128
     predictor_layers: int = 3
+    recovered: Recovered = "each"
     ensemble: int = 2
 
 

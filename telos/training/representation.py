@@ -41,12 +41,15 @@ def representation_loss(
         recovered = model.inverse(moving[:, :-1], moving[:, 1:]).float()
     pose = moving[..., : model.config.pose_size]
     around = pose - pose.mean(1, keepdim=True) if weights.around_window_mean else pose
-    scale = model.predictor.action_scale.repeat(model.config.action_space.block)
+    block = model.config.action_space.block
+    taken = (actions.unflatten(-1, (block, -1)) * model.predictor.action_scale).flatten(-2)
+    if model.config.recovered == "mean":
+        taken = taken.unflatten(-1, (block, -1)).mean(-2)
     terms = {
         "prediction": ssl.relative_prediction_loss(
             imagined[:, 1:], moving[:, 1:], around_window_mean=weights.around_window_mean
         ),
-        "inverse": ssl.inverse_dynamics_loss(recovered, actions * scale),
+        "inverse": ssl.inverse_dynamics_loss(recovered, taken),
         "variance": ssl.variance_loss(around, target=weights.deviation),
         "covariance": ssl.covariance_loss(around),
         "temporal": ssl.temporal_similarity_loss(pose),

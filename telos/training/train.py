@@ -60,6 +60,7 @@ def train(
         progress=progress,
         save_seconds=save_seconds,
     )
+    model.encoder.eval()
     if "prediction" not in run.finished:  # encoding every frame takes a while, and only this stage needs it
         run.stage_loop(
             "prediction",
@@ -101,14 +102,16 @@ def model_config(store: EpisodeStore, recipe: Recipe) -> ModelConfig:
             schema.action_space.within(recipe.collection.share), block=parts.block, held=True
         ),
         frames=parts.frames,
+        perception=parts.perception,
         keypoints=parts.keypoints,
-        spread=parts.spread,
+        features=parts.features,
         scene_channels=parts.scene_channels,
         encoder_width=parts.encoder_width,
         glimpse=parts.glimpse,
         span=parts.span,
         predictor_hidden=parts.predictor_hidden,
         predictor_layers=parts.predictor_layers,
+        recovered=parts.recovered,
         ensemble=parts.ensemble,
         readings=dict(schema.readings),
     )
@@ -124,8 +127,7 @@ def _new_model(config: ModelConfig, store: EpisodeStore, recipe: Recipe, seed: i
         store, horizon=1, block=config.action_space.block, frames=config.frames, episodes=store.split()[0]
     )
     pixels, _ = windows.sample(256, torch.Generator().manual_seed(seed))
-    flat = pixels.unflatten(2, (config.frames, -1)).flatten(0, 2).float()
-    model.encoder.standardise_by(flat.mean((0, 2, 3)), flat.std((0, 2, 3)))
+    model.encoder.standardise_by(pixels.unflatten(2, (config.frames, -1)).flatten(0, 2))
     return model
 
 

@@ -1,4 +1,4 @@
-"""Inverse dynamics: the block of actions that led from one state to the next."""
+"""Inverse dynamics: the actions that led from one state to the next."""
 
 from __future__ import annotations
 
@@ -9,12 +9,16 @@ from telos.nn import mlp
 
 
 class InverseDynamics(nn.Module):
-    """Two states `[..., D]` one block apart to the scaled block actions `[..., block * A]` between them."""
+    """Two states `[..., D]` one block apart to the scaled actions between them.
+
+    Each action, `[..., block * A]`, or their mean, `[..., A]`: where things have inertia, two states tell how
+    much a block of torques has pushed, but hardly when within it.
+    """
 
     def __init__(self, *, state_size: int, action_size: int, hidden: int = 256) -> None:
         super().__init__()
         self.network = mlp([2 * state_size, hidden, action_size])
 
     def forward(self, states: Tensor, following: Tensor) -> Tensor:
-        """The scaled block actions between `states` and `following`."""
+        """The scaled actions between `states` and `following`."""
         return self.network(torch.cat([states, following], dim=-1))

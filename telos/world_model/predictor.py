@@ -6,7 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from telos.nn import cell_centres, mlp
-from telos.perception.encoder import POSITION_SCALE
+from telos.perception.encoder import RATE_SCALE
+from telos.perception.keypoints import POSITION_SCALE
 
 
 class GlimpsePredictor(nn.Module):
@@ -16,10 +17,11 @@ class GlimpsePredictor(nn.Module):
     of what moves, the action and a glimpse: a `glimpse` x `glimpse` patch of the scene around each
     keypoint (after Mnih et al. 2014, arXiv 1406.6247), `span` of half the picture wide to each side. So
     an obstacle acts where it is met, and a layout never seen is made of patches that were.
-    Both functions begin at zero: at first nothing changes.
+    Both functions begin at zero: at first nothing changes or, where the encoder sees several `frames`
+    and a state has velocities, what moves goes on at the velocity that it has.
 
-    What moves is `[B, S, D]` (keypoints first, see `KeypointEncoder`), the scene `[B, C, h, w]`, or None
-    for a predictor without one: S candidates share the scene of their problem, which is never copied.
+    What moves is `[B, S, D]` (see `Encoder`; keypoints first, if there is a scene), the scene
+    `[B, C, h, w]`, or None without one: S candidates share that of their problem, which is never copied.
     While training, the place of a glimpse has no gradient, since that of a picture looked at is chaotic
     over many steps; at other times it has, so that a plan's energy can be differentiated.
     """
@@ -31,6 +33,7 @@ class GlimpsePredictor(nn.Module):
         self,
         *,
         size: int,
+        frames: int = 1,
         action_scale: Tensor,
         keypoints: int,
         scene_channels: int,
@@ -40,6 +43,7 @@ class GlimpsePredictor(nn.Module):
         layers: int = 3,
     ) -> None:
         super().__init__()
+        self.frames = frames
         self.keypoints = keypoints if scene_channels else 0
         self.register_buffer("action_scale", action_scale.clone())
         patch = span * cell_centres(glimpse, like=action_scale) * glimpse / max(glimpse - 1, 1)
@@ -68,7 +72,15 @@ class GlimpsePredictor(nn.Module):
             seen = torch.cat([known, self.glimpses(moving, scene)], dim=-1)
         # A tenth: the optimiser's steps are then small beside what moves in one environment step.
         change = self.linear(known) + 0.1 * self.network(seen)
-        return moving + change.to(moving.dtype)
+        return self.coast(moving) + change.to(moving.dtype)
+
+    def coast(self, moving: Tensor) -> Tensor:
+        """What moves `[..., D]` one environment step later, if its velocity stays."""
+        if self.frames == 1:
+            return moving
+        pose, change = moving.unflatten(-1, (self.frames, -1))[..., :2, :].unbind(-2)
+        older = moving.unflatten(-1, (self.frames, -1))[..., 1:-1, :].flatten(-2)
+        return torch.cat([pose + change / RATE_SCALE, change, older], dim=-1)
 
     def glimpses(self, moving: Tensor, scene: Tensor) -> Tensor:
         """The scene around the keypoints, `[B, S, C * keypoints * glimpse^2]`."""

@@ -1,34 +1,33 @@
-"""The encoder: what moves, the scene, and that its folded standardisation is the explicit one."""
+"""What every encoder must do."""
 
 import pytest
 import torch
 
-from telos.nn import cell_centres
-from telos.perception import KeypointEncoder
-from telos.perception.encoder import POSITION_SCALE, RATE_SCALE, SPREAD_SCALE
+from telos.perception import FeatureEncoder, KeypointEncoder
+from telos.perception.encoder import RATE_SCALE
+
+SIZE = (16, 24)
+KINDS = {
+    "keypoints": lambda frames: KeypointEncoder(channels=3, image_size=SIZE, frames=frames, keypoints=3),
+    "features": lambda frames: FeatureEncoder(channels=3, image_size=SIZE, frames=frames, features=6),
+}
+POSE = 6
 
 
-def new_encoder(*, frames=1, scene_channels=2, spread=False):
-    torch.manual_seed(0)
-    return KeypointEncoder(
-        channels=3,
-        image_size=(16, 24),
-        frames=frames,
-        keypoints=3,
-        spread=spread,
-        scene_channels=scene_channels,
-        width=8,
-    ).eval()
+@pytest.fixture(params=KINDS)
+def new(request, frames):
+    def made(number):
+        torch.manual_seed(0)
+        encoder = KINDS[request.param](number)
+        encoder.standardise_by(frames.permute(0, 3, 1, 2))
+        return encoder.eval()
 
-
-@pytest.fixture
-def encoder():
-    return new_encoder()
+    return made
 
 
 @pytest.fixture
 def frames():
-    return torch.randint(256, (5, 16, 24, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
+    return torch.randint(256, (5, *SIZE, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
 
 
 def stacked(frames):
@@ -37,101 +36,39 @@ def stacked(frames):
     return torch.cat([pixels[:3], pixels[1:4], pixels[2:]], dim=1)
 
 
-def test_a_channels_last_view_gives_what_a_contiguous_copy_gives(encoder, frames):
-    view = frames.permute(0, 3, 1, 2)
+def test_a_channels_last_view_gives_what_a_contiguous_copy_gives(new, frames):
+    view, encoder = frames.permute(0, 3, 1, 2), new(1)
     assert not view.is_contiguous()
-    for part, same in zip(encoder(view), encoder(view.contiguous()), strict=True):
-        assert torch.allclose(part, same, atol=1e-5)
+    assert torch.allclose(encoder(view)[0], encoder(view.contiguous())[0], atol=1e-5)
 
 
-def test_standardisation_in_the_weights_is_standardisation_of_the_pixels(encoder, frames):
-    pixels = frames.permute(0, 3, 1, 2).double()
-    mean, std = torch.tensor([10.0, 120.0, 200.0]), torch.tensor([5.0, 60.0, 90.0])
-    encoder.standardise_by(mean, std)
-    encoder.double()
-    explicit = (pixels - mean[:, None, None]) / std[:, None, None]
-    expected = torch.conv2d(explicit, encoder.stem.weight, encoder.stem.bias, stride=2, padding=2)
-    inner = encoder._standardised(pixels)[:, :, 1:-1, 1:-1]
-    assert torch.allclose(inner, expected[:, :, 1:-1, 1:-1], atol=1e-6)
+def test_each_picture_is_encoded_alone(new, frames):
+    pixels, encoder = frames.permute(0, 3, 1, 2), new(1)
+    together, alone = encoder(pixels)[0], encoder(pixels[3:4])[0]
+    assert together.shape == (5, POSE) == (5, encoder.size)
+    assert torch.allclose(together[3:4], alone, atol=1e-5)
+    assert (together.amax(0) - together.amin(0)).min() > 1e-4  # different pictures have different poses
 
 
-def test_pixels_that_hardly_vary_are_not_blown_up(encoder):
-    encoder.standardise_by(torch.zeros(3), torch.full((3,), 1e-9))
-    assert encoder.pixel_scale.tolist() == [1.0, 1.0, 1.0]
+def test_what_moves_begins_with_the_pose_of_the_last_frame(new, frames):
+    moving, alone = new(3)(stacked(frames))[0], new(1)(frames[2:].permute(0, 3, 1, 2))[0]
+    assert torch.allclose(moving[:, :POSE], alone, atol=1e-5)
 
 
-def test_each_picture_is_encoded_alone(encoder, frames):
-    pixels = frames.permute(0, 3, 1, 2)
-    (moving, scene), (moving_alone, scene_alone) = encoder(pixels), encoder(pixels[3:4])
-    assert torch.allclose(moving[3:4], moving_alone, atol=1e-5)
-    assert torch.allclose(scene[3:4], scene_alone, atol=1e-5)
-    assert moving.shape == (5, 6) == (5, encoder.size)
-    assert scene.shape == (5, 2, 8, 12) == (5, *encoder.scene_shape)
-
-
-def test_what_moves_begins_with_the_keypoints_of_the_last_frame(frames):
-    moving, _ = new_encoder(frames=3)(stacked(frames))
-    alone, _ = new_encoder()(frames[2:].permute(0, 3, 1, 2))
-    assert torch.allclose(moving[:, :6], alone, atol=1e-5)
-
-
-def test_velocities_are_the_differences_of_the_keypoints_of_each_frame(frames):
-    moving, _ = new_encoder(frames=3)(stacked(frames))
-    places = new_encoder()(frames.permute(0, 3, 1, 2))[0]
-    last, before = places[2:] - places[1:-1], places[1:-1] - places[:-2]
-    assert torch.allclose(moving[:, 6:12], RATE_SCALE * last, atol=1e-4)
-    assert torch.allclose(moving[:, 12:], RATE_SCALE * before, atol=1e-4)
+def test_velocities_are_the_differences_of_the_poses_of_each_frame(new, frames):
+    moving = new(3)(stacked(frames))[0]
+    poses = new(1)(frames.permute(0, 3, 1, 2))[0]
+    last, before = poses[2:] - poses[1:-1], poses[1:-1] - poses[:-2]
+    assert torch.allclose(moving[:, POSE : 2 * POSE], RATE_SCALE * last, atol=1e-4)
+    assert torch.allclose(moving[:, 2 * POSE :], RATE_SCALE * before, atol=1e-4)
     assert last.abs().max() > 1e-3
 
 
-def test_spreads_are_the_second_moments_of_what_each_keypoint_attends_to(frames):
-    encoder, pixels = new_encoder(spread=True).double(), frames.permute(0, 3, 1, 2)
-    moving = encoder(pixels)[0]
-    maps = encoder.heat(encoder.features(pixels)[:, -1]) * encoder.where.log_temperature.exp()[:, :, None]
-    weight = maps.flatten(2).softmax(-1).unflatten(-1, maps.shape[2:])[:, 1]  # of the second keypoint
-    x, y = moving[:, 2:4].T[:, :, None, None] / POSITION_SCALE
-    across = cell_centres(maps.shape[3], like=weight) - x
-    down = cell_centres(maps.shape[2], like=weight)[:, None] - y
-    moments = [(weight * part).sum((1, 2)) for part in (across**2, down**2, across * down)]
-    assert moving.shape == (5, encoder.size) == (5, 15)
-    assert torch.allclose(moving[:, 9:12], SPREAD_SCALE * torch.stack(moments, dim=1), atol=1e-8)
-
-
-def test_the_scene_does_not_depend_on_older_frames(frames):
-    encoder, stacks = new_encoder(frames=3), stacked(frames)
-    changed = stacks.clone()
-    changed[:, :6] = 255 - changed[:, :6]
-    (moving, scene), (other_moving, other_scene) = encoder(stacks), encoder(changed)
-    assert torch.equal(scene, other_scene)
-    assert not torch.allclose(moving, other_moving, atol=1e-3)
-
-
-def test_the_scene_is_normalised_and_of_where_the_picture_changed(encoder, frames):
-    pixels = frames.permute(0, 3, 1, 2)
-    scene = encoder(pixels)[1]
-    assert torch.allclose(scene.mean((1, 2, 3)), torch.zeros(5), atol=1e-5)
-    assert torch.allclose(scene.var((1, 2, 3), correction=0), torch.ones(5), atol=5e-3)
-    changed = pixels.clone()
-    changed[..., :2, :2] = 255 - changed[..., :2, :2]
-    before, after = (encoder.scene(encoder.features(each)[:, -1]) for each in (pixels, changed))
-    assert torch.equal(before[..., 6:, 6:], after[..., 6:, 6:])
-    assert not torch.allclose(before[..., :2, :2], after[..., :2, :2], atol=1e-3)
-
-
-def test_without_scene_channels_there_is_no_scene(frames):
-    moving, scene = new_encoder(scene_channels=0)(frames.permute(0, 3, 1, 2))
-    assert scene is None
-    assert moving.shape == (5, 6)
-
-
-def test_every_parameter_learns(encoder, frames):
-    moving, scene = encoder.double()(frames.permute(0, 3, 1, 2))
-    ramp = torch.linspace(-1, 1, scene[0].numel(), dtype=torch.float64).view_as(scene[0])
-    (moving.square().sum() + (scene * ramp).sum()).backward()
+def test_every_parameter_learns(new, frames):
+    encoder = new(1).train().double()
+    moving, scene = encoder(frames.permute(0, 3, 1, 2))
+    total = (moving * torch.arange(1.0, 1 + len(moving))[:, None]).square().sum()
+    if scene is not None:
+        total = total + (scene * torch.linspace(-1, 1, scene[0].numel()).view_as(scene[0])).sum()
+    total.backward()
     assert [name for name, value in encoder.named_parameters() if not value.grad.abs().max() > 1e-9] == []
-
-
-@pytest.mark.parametrize("size", [(15, 24), (16, 23)])
-def test_a_size_that_is_not_even_is_an_error_that_says_so(size):
-    with pytest.raises(ValueError, match=rf"even; got \({size[0]}, {size[1]}\)"):
-        KeypointEncoder(channels=3, image_size=size)

@@ -13,7 +13,7 @@ from telos.types import ActionSpace
 from telos.world_model import unroll
 
 
-def new_model(*, frames=1, scene_channels=2):
+def new_model(*, frames=1, scene_channels=2, **changes):
     torch.manual_seed(0)
     model = Model(
         ModelConfig(
@@ -23,6 +23,7 @@ def new_model(*, frames=1, scene_channels=2):
             frames=frames,
             scene_channels=scene_channels,
             predictor_hidden=16,
+            **changes,
         )
     )
     for value in model.predictors.parameters():
@@ -66,6 +67,16 @@ def test_each_term_is_of_what_moves(frames, window):
     assert torch.allclose(terms["variance"], ssl.variance_loss(around, target=0.5), rtol=1e-4)
     assert torch.allclose(terms["covariance"], ssl.covariance_loss(around), rtol=1e-2)
     assert torch.allclose(terms["temporal"], ssl.temporal_similarity_loss(pose), rtol=1e-3)
+
+
+def test_of_a_block_whose_mean_action_is_recovered_only_that_is_asked():
+    model, (pixels, actions) = new_model(recovered="mean"), batch()
+    mean = actions.unflatten(-1, (2, 2)).mean(-2)
+    each = torch.stack([model.encoder(pixels[:, t])[0] for t in range(4)], dim=1)
+    recovered = model.inverse(each[:, :-1], each[:, 1:])
+    assert recovered.shape == mean.shape
+    _, terms, _ = representation_loss(model, pixels, actions, Weights(), scene_at=SCENE_AT)
+    assert torch.allclose(terms["inverse"], (recovered - mean / 2).abs().mean(), rtol=1e-4)
 
 
 @pytest.mark.parametrize("scene_channels", [0, 2])

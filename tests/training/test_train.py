@@ -150,7 +150,7 @@ def test_nan_where_indicators_are_due_is_reported_as_such(store, recipe, tmp_pat
     monkeypatch.setattr(training, "INDICATORS_EVERY", 1)
     monkeypatch.setattr(
         "telos.perception.KeypointEncoder.standardise_by",
-        lambda self, *_: self.pixel_mean.fill_(float("nan")),
+        lambda self, _: self.pixel_mean.fill_(float("nan")),
     )
     with pytest.raises(TrainingError, match="not finite at step 0"):
         train(store, recipe, tmp_path)
@@ -179,14 +179,16 @@ def test_either_indicator_alone_tells_of_a_collapse(std, within):
 def test_pixel_statistics_are_of_training_frames(store, recipe, monkeypatch):
     seen = []
     monkeypatch.setattr(
-        "telos.perception.KeypointEncoder.standardise_by", lambda self, *found: seen.extend(found)
+        "telos.perception.KeypointEncoder.standardise_by", lambda self, sample: seen.append(sample)
     )
     _new_model(model_config(store, recipe), store, recipe, 0)
     frames = (
         torch.cat([torch.from_numpy(store[int(i)].frames) for i in store.split()[0]]).flatten(0, 2).float()
     )
-    assert torch.allclose(seen[0], frames.mean(0), rtol=0.02)
-    assert torch.allclose(seen[1], frames.std(0), rtol=0.02)
+    (sample,) = seen
+    assert sample.shape[1:] == (3, *store.schema.frame_shape[:2])
+    assert torch.allclose(sample.float().mean((0, 2, 3)), frames.mean(0), rtol=0.02)
+    assert torch.allclose(sample.float().std((0, 2, 3)), frames.std(0), rtol=0.02)
 
 
 def test_heads_leave_the_encoder_and_the_random_state_alone(store, whole, recipe):

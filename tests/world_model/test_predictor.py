@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from telos.perception.encoder import POSITION_SCALE
+from telos.perception.encoder import RATE_SCALE
+from telos.perception.keypoints import POSITION_SCALE
 from tests.world_model.noisy import new_predictor, noise
 
 
@@ -17,6 +18,18 @@ def test_a_predictor_begins_as_the_identity(channels):
     fresh, scene = new_predictor(trained=False, scene_channels=channels), noise(3, 2, 8, 8)
     states = noise(3, 5, 4)
     assert torch.equal(fresh(states, noise(3, 5, 6), scene if channels else None), states)
+
+
+def test_a_predictor_of_velocities_begins_by_keeping_them():
+    fresh, states = new_predictor(trained=False, scene_channels=0, size=6, frames=3), noise(2, 3, 6)
+    pose, last, before = states.unflatten(-1, (3, 2)).unbind(-2)
+    found = fresh(states, noise(2, 3, 4), None).unflatten(-1, (3, 2))  # a block of two steps
+    assert torch.allclose(found[..., 0, :], pose + 2 * last / RATE_SCALE)
+    assert torch.allclose(found[..., 1, :], last)
+    assert torch.allclose(found[..., 2, :], last)
+    once = fresh(states, noise(2, 3, 2), None).unflatten(-1, (3, 2))
+    assert torch.allclose(once[..., 1:, :], torch.stack([last, last], -2))
+    assert not torch.allclose(last, before)
 
 
 def test_a_block_is_its_actions_one_by_one(predictor):
