@@ -7,7 +7,9 @@ on Debian and Ubuntu: `apt-get install -y libegl1 libgl1`.
 
 from __future__ import annotations
 
+import atexit
 import importlib
+import weakref
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
@@ -44,6 +46,7 @@ class ReacherAdapter(GymAdapter):
 
     def __init__(self) -> None:
         self._renderer: Any = None
+        self._free: Callable[[], object] = lambda: None
         self._camera: Any = None
 
     def prepare(self, env: gymnasium.Env) -> None:
@@ -90,9 +93,8 @@ class ReacherAdapter(GymAdapter):
 
     def close(self) -> None:
         """Free the renderer."""
-        if self._renderer is not None:
-            self._renderer.close()
-            self._renderer = None
+        self._free()
+        self._renderer = None
 
     def _open(self, robot: MujocoEnv) -> Any:
         """The renderer and the camera, which frames the disc that the arm can reach."""
@@ -105,12 +107,17 @@ class ReacherAdapter(GymAdapter):
         self._camera.lookat[:] = 0.0
         self._camera.distance = _VIEW / np.tan(np.deg2rad(view.fovy / 2))
         try:
-            return mujoco.Renderer(robot.model, _PIXELS, _PIXELS)
+            renderer = mujoco.Renderer(robot.model, _PIXELS, _PIXELS)
         except (ImportError, AttributeError, RuntimeError, mujoco.FatalError) as error:
             raise WorldError(
                 f"MuJoCo could not open an OpenGL context: {error}. Install one (apt-get install -y libegl1 "
                 "libgl1), or set MUJOCO_GL to egl, osmesa or glfw, whichever this machine has."
             ) from error
+        # Also when the interpreter ends, before OpenGL does: a renderer that is left to its destructor complains.
+        self._free = weakref.finalize(self, renderer.close)
+        self._free.atexit = False  # its own would run too late
+        atexit.register(self._free)
+        return renderer
 
 
 def _mujoco(env: gymnasium.Env) -> MujocoEnv:

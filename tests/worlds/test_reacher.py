@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import gymnasium
 import numpy as np
 import pytest
@@ -70,3 +73,10 @@ def test_the_target_is_hidden_and_the_tip_is_seen_where_it_is():
     adapter.close()
     env.close()
     assert green > red + 30
+
+
+def test_a_world_that_is_not_closed_is_silent_when_the_interpreter_ends():
+    code = "from telos.worlds import make; world = make('Reacher-v5', 2); world.reset([1, 2]); print('done')"
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300)
+    assert (ended.returncode, ended.stdout) == (0, "done\n"), ended.stderr
+    assert "Traceback" not in ended.stderr
