@@ -51,6 +51,6 @@ def reacher() -> Recipe:
 
 
 def _configurator() -> Configurator:
-    """Five blocks of five steps ahead, planned anew every two steps: the arm never rests."""
-    plan = Configuration(Evolution(candidates=256), horizon=5, budget=Budget(3), replan_every=2)
+    """Five blocks of five steps ahead, planned anew after every step: the arm never rests."""
+    plan = Configuration(Evolution(candidates=256), horizon=5, budget=Budget(3), replan_every=1)
     return Configurator(explore=plan, track=plan, settle=plan, near=0.0, arrived=0.0, patience=50)

@@ -113,7 +113,7 @@ class ReacherAdapter(GymAdapter):
                 f"MuJoCo could not open an OpenGL context: {error}. Install one (apt-get install -y libegl1 "
                 "libgl1), or set MUJOCO_GL to egl, osmesa or glfw, whichever this machine has."
             ) from error
-        # Also when the interpreter ends, before OpenGL does: a renderer that is left to its destructor complains.
+        # Also when the interpreter ends, before OpenGL does: one that is left to its destructor complains.
         self._free = weakref.finalize(self, renderer.close)
         self._free.atexit = False  # its own would run too late
         atexit.register(self._free)
