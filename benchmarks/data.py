@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import statistics
 import sys
 import tempfile
@@ -22,17 +21,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from benchmarks.meter import cpu_seconds
 from telos.data import Episode, EpisodeStore, Schema, Windows
 from telos.types import ActionSpace, Reading
 
 STEPS = 200
 BATCH = 64
-
-
-def cpu_seconds() -> float:
-    """User and system time of this process."""
-    times = os.times()
-    return times.user + times.system
 
 
 def fill(path: Path, frames: int) -> None:

@@ -9,20 +9,15 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import json
-import os
 import statistics
 
 import numpy as np
 
+from benchmarks.meter import cpu_seconds
 from telos.types import World
 from telos.worlds import make
 
 _ROUNDS = 5
-
-
-def _cpu_seconds() -> float:
-    times = os.times()
-    return times.user + times.system
 
 
 def frames_per_cpu_second(world: World, *, steps: int) -> float:
@@ -34,10 +29,10 @@ def frames_per_cpu_second(world: World, *, steps: int) -> float:
     for seed in range(_ROUNDS):
         world.reset(range(seed * world.num, (seed + 1) * world.num))
         world.step(actions[0])  # a renderer starts up with its first frame
-        began = _cpu_seconds()
+        began = cpu_seconds()
         for step in range(steps):
             world.step(actions[step % len(actions)])
-        rates.append(steps * world.num / max(_cpu_seconds() - began, 1e-9))
+        rates.append(steps * world.num / max(cpu_seconds() - began, 1e-9))
     return statistics.median(rates)
 
 
