@@ -22,6 +22,8 @@ from telos import recipes
 from telos.evaluation import evaluate
 from telos.model import Model
 
+FULL = ((1, 8), (64, 64))  # episodes planned together, and episodes
+QUICK = ((1, 1), (8, 8))
 RESULT = Path(__file__).parent.parent / "results" / "plan_cost.json"
 
 
@@ -60,7 +62,7 @@ def main() -> None:
         model = Model.load(given.model or stack.enter_context(as_file(shipped)))
     named = str(given.model or "shipped")
     result: dict[str, Any] = {"recipe": recipe.name, "model": named, "machine": machine()}
-    sizes = ((1, 1), (8, 8)) if given.quick else ((1, 8), (64, 64))
+    sizes = QUICK if given.quick else FULL
     before = torch.get_num_threads()
     for threads in (1,) if given.quick else (1, 2):
         torch.set_num_threads(threads)
