@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass, replace
 
@@ -79,7 +80,14 @@ class Tree:
         action = belief.space.project(centre + torch.where(full, push / share.clamp_min(1e-12), push))[
             :, :, None
         ]
-        block = problem.level.resume(problem.state, nodes.at(parent), action)
+        begin = nodes.at(parent)
+        block = problem.level.resume(problem.state, begin, action)
+        expected = (*begin.shape[:3], 2, *begin.shape[3:])
+        if block.states.shape != expected:
+            raise ValueError(
+                f"resume must return states of shape [B, S, K, T+1, *state] = {list(expected)} for one block; "
+                f"got {list(block.states.shape)}."
+            )
         scored, _ = score(problem, block)
         nodes.add(parent, block, scored.energy, scored.violation, near=self.near)
 
@@ -177,6 +185,11 @@ class Relay:
     """
 
     stages: tuple[tuple[float, Planner], ...]
+
+    def __post_init__(self) -> None:
+        shares = [share for share, _ in self.stages]
+        if not shares or not all(0 < share < math.inf for share in shares):
+            raise ValueError(f"stages must be at least one (positive share, planner); got shares {shares}.")
 
     def __call__(self, problem: Problem) -> Plan:
         """Plan."""

@@ -138,6 +138,16 @@ def test_a_level_that_cannot_resume_is_an_error_that_says_what_to_do():
         Tree()(replace(to_the_right(), levels=(Level(move, SHORT),)))
 
 
+def test_a_resume_of_a_wrong_shape_is_an_error_that_says_so():
+    case = to_the_right()
+
+    def still(state, imagined, actions):
+        return Trajectory(imagined[:, :, :, None], actions)
+
+    with pytest.raises(ValueError, match=r"resume must return states .* got \[1, 32, 1, 1, 2\]"):
+        Tree(32)(replace(case, levels=(replace(case.level, resume=still),)))
+
+
 @dataclass(frozen=True)
 class Noted:
     """A planner that notes what it is asked."""
@@ -161,6 +171,12 @@ def test_each_stage_of_a_relay_begins_with_the_plan_of_the_one_before():
     assert (
         found.energy <= RandomShooting(8)(replace(again, generator=torch.Generator().manual_seed(0))).energy
     )
+
+
+@pytest.mark.parametrize("shares", [(), (1, 0), (-1,), (float("nan"),), (float("inf"),)])
+def test_a_relay_without_stages_or_with_shares_that_are_none_is_an_error(shares):
+    with pytest.raises(ValueError, match="stages must be at least one"):
+        Relay(tuple((share, Noted()) for share in shares))
 
 
 def test_a_relay_adds_evaluations_and_joins_traces():
