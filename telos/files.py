@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import glob
 import json
 import os
@@ -69,6 +70,24 @@ def _put_back(path: Path) -> None:
     for old in path.parent.glob(f".{glob.escape(path.name)}.*.old"):
         if not path.exists():
             old.replace(path)
+
+
+@contextmanager
+def exclusive(folder: str | Path) -> Iterator[None]:
+    """Keep other processes that ask out of `folder`; ends with the block or the process, however it dies.
+
+    `BlockingIOError` if another one is inside. On a disk that cannot lock, nobody is kept out.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise
+        except OSError:
+            pass
+        yield
 
 
 def write_json(path: str | Path, value: Any) -> None:

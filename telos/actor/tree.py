@@ -85,7 +85,7 @@ class Tree:
         expected = (*begin.shape[:3], 2, *begin.shape[3:])
         if block.states.shape != expected:
             raise ValueError(
-                f"resume must return states of shape [B, S, K, T+1, *state] = {list(expected)} for one block; "
+                f"resume must return states [B, S, K, T+1, *state] = {list(expected)} for one block; "
                 f"got {list(block.states.shape)}."
             )
         scored, _ = score(problem, block)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +14,8 @@ from torch import Tensor
 from telos import ssl
 from telos.configuration import to_dict
 from telos.data import EpisodeStore
-from telos.errors import TrainingError
+from telos.errors import CheckpointError, TrainingError
+from telos.files import exclusive
 from telos.model import Model, ModelConfig
 from telos.progress import Progress, silent
 from telos.training.batches import BlockWindows
@@ -45,9 +47,37 @@ def train(
     the state to go on from is saved after every `save_seconds` CPU seconds (0: after every step).
 
     Errors: `TrainingError` if a loss is not finite or the representation has collapsed (unless
-    `allow_collapse`); `CheckpointError` if `folder` holds another run.
+    `allow_collapse`); `CheckpointError` if `folder` holds another run, or one that is training now.
     """
     folder = Path(folder)
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(exclusive(folder))
+        except BlockingIOError as error:
+            raise CheckpointError(
+                f"another process is training in {folder}. Wait until it ends, or choose another folder."
+            ) from error
+        return _train(
+            store,
+            recipe,
+            folder,
+            seed=seed,
+            allow_collapse=allow_collapse,
+            save_seconds=save_seconds,
+            progress=progress,
+        )
+
+
+def _train(
+    store: EpisodeStore,
+    recipe: Recipe,
+    folder: Path,
+    *,
+    seed: int,
+    allow_collapse: bool,
+    save_seconds: float,
+    progress: Progress,
+) -> Model:
     config = model_config(store, recipe)
     model = _new_model(config, store, recipe, seed)
     run = Run(folder, model, _fingerprint(store, recipe, seed), seed=seed)

@@ -131,6 +131,24 @@ def test_how_to_plan_may_change_without_training_again(store, recipe, whole):
     assert (whole / METRICS).read_bytes() == before
 
 
+def test_two_cannot_train_in_one_folder_and_the_second_touches_nothing(store, recipe, tmp_path):
+    seen = []
+
+    def meanwhile(stage, done, total, **values):
+        if not seen:
+            seen.append(sorted(path.name for path in tmp_path.iterdir()))
+            with pytest.raises(CheckpointError, match="another process is training in"):
+                train(store, recipe, tmp_path)
+            assert sorted(path.name for path in tmp_path.iterdir()) == seen[0]
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(store, recipe, tmp_path, progress=meanwhile)
+    with pytest.raises(KeyboardInterrupt):  # the folder is free again
+        train(store, recipe, tmp_path, progress=stop_at("representation", 1, interrupt))
+    assert len(seen) == 1
+
+
 def test_a_poisoned_weight_stops_training_and_leaves_the_last_save(store, recipe, tmp_path, monkeypatch):
     progress = stop_at("representation", 5, interrupt)
     with pytest.raises(KeyboardInterrupt):
