@@ -61,9 +61,13 @@ class StepMeter:
 
 
 def matmul_rates(*, size: int, seconds: float) -> dict[str, float]:
-    """FLOPs per CPU-second of square matrix products, all threads, by dtype: the best of 3 rounds."""
+    """FLOPs per CPU-second of square matrix products, all threads, by dtype: the best of 3 rounds.
+
+    bf16 only where the CPU has instructions for it: one emulated product can take minutes.
+    """
     rates = {}
-    for name, dtype in (("bf16", torch.bfloat16), ("fp32", torch.float32)):
+    dtypes = {"bf16": torch.bfloat16} if machine()["bf16_instructions"] else {}
+    for name, dtype in {**dtypes, "fp32": torch.float32}.items():
         left, right = torch.ones(2, size, size).to(dtype)
         torch.mm(left, right)
         rounds = []

@@ -4,7 +4,8 @@
 
 PATH is a checkout of https://github.com/facebookresearch/eb_jepa. Its own `run` trains by its own
 configuration; only the progress bar around its batches is ours, and that is where time is taken. Changed
-in the configuration: the batch's size; no worker processes, so that making data counts as this process's
+in the configuration: the batch's size; bf16 only where the CPU has instructions for it, as ours (elsewhere it
+is emulated, and many times slower than fp32); no worker processes, so that making data counts as this process's
 CPU time; no logging to a server and no planning evaluation, which its training loop would add.
 """
 
@@ -23,7 +24,7 @@ from typing import Any
 
 import torch
 
-from benchmarks.meter import Enough, StepMeter, cpu_seconds
+from benchmarks.meter import Enough, StepMeter, cpu_seconds, machine
 
 FRAMES = 17  # of a training sample: `sample_length` of its data configuration
 
@@ -62,8 +63,10 @@ def measure(path: Path, *, batch: int, steps: int) -> dict[str, Any]:
         return bars[0]
 
     recipe.tqdm = bar
+    half = bool(machine()["bf16_instructions"])
     settings = {
         "data.batch_size": batch,
+        "training.use_amp": half,
         "data.num_workers": 0,
         "data.pin_mem": False,
         "data.persistent_workers": False,
@@ -80,6 +83,7 @@ def measure(path: Path, *, batch: int, steps: int) -> dict[str, Any]:
         "data_frames_per_cpu_second": frames * steps / max(bars[0].data_cpu, 1e-9),
         "step_frames_per_cpu_second": frames * steps / step_cpu,
         "batch": batch,
+        "precision": "bf16" if half else "fp32",
         "frames_per_window": FRAMES,
         "peak_memory_gb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2, 2),
     }
