@@ -5,7 +5,7 @@
 PATH is a checkout of https://github.com/facebookresearch/eb_jepa. Its own `run` trains by its own
 configuration; only the progress bar around its batches is ours, and that is where time is taken. Changed
 in the configuration: the batch's size; bf16 only where the CPU has instructions for it, as ours (elsewhere it
-is emulated, and many times slower than fp32); no worker processes, so that making data counts as this process's
+is emulated, many times slower than fp32); no worker processes, so that making data counts as this process's
 CPU time; no logging to a server and no planning evaluation, which its training loop would add.
 """
 
