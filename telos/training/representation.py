@@ -41,10 +41,8 @@ def representation_loss(
         recovered = model.inverse(moving[:, :-1], moving[:, 1:]).float()
     pose = moving[..., : model.config.pose_size]
     around = pose - pose.mean(1, keepdim=True) if weights.around_window_mean else pose
-    block = model.config.action_space.block
-    taken = (actions.unflatten(-1, (block, -1)) * model.predictor.action_scale).flatten(-2)
-    if model.config.recovered == "mean":
-        taken = taken.unflatten(-1, (block, -1)).mean(-2)
+    each = actions.unflatten(-1, (model.config.action_space.block, -1)) * model.predictor.action_scale
+    taken = each.mean(-2) if model.config.recovered == "mean" else each.flatten(-2)
     terms = {
         "prediction": ssl.relative_prediction_loss(
             imagined[:, 1:], moving[:, 1:], around_window_mean=weights.around_window_mean
