@@ -7,6 +7,7 @@ import glob
 import json
 import os
 import shutil
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -72,22 +73,24 @@ def _put_back(path: Path) -> None:
             old.replace(path)
 
 
-@contextmanager
-def exclusive(folder: str | Path) -> Iterator[None]:
-    """Keep other processes that ask out of `folder`; ends with the block or the process, however it dies.
+class Lock:
+    """A lock by the file `path`: until `release`, or the end of this object or the process, however it dies.
 
-    `BlockingIOError` if another one is inside. On a disk that cannot lock, nobody is kept out.
+    `BlockingIOError` if another one holds it, any other `OSError` if the disk cannot lock.
     """
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".lock").open("w") as file:
+
+    def __init__(self, path: str | Path) -> None:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        self._close = weakref.finalize(self, os.close, descriptor)
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            pass
-        yield
+            self._close()
+            raise
+
+    def release(self) -> None:
+        """Let another one in."""
+        self._close()
 
 
 def write_json(path: str | Path, value: Any) -> None:

@@ -5,39 +5,27 @@ from __future__ import annotations
 import fcntl
 import os
 import re
-import weakref
 from collections.abc import Sequence
 from pathlib import Path
 
 from telos.errors import StoreError
+from telos.files import Lock
 
 LOCK = "lock"
 _SHARD_FILE = re.compile(r"\d{5,}\.\w+(\.\w+)?")
 
 
-class Lock:
-    """A lock on a store that ends with `release`, with this object, or with the process, however it dies."""
-
-    def __init__(self, path: Path) -> None:
-        try:
-            descriptor = os.open(path / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
-        except OSError as error:
-            raise StoreError(f"{path} cannot be opened for appending: {error.strerror}.") from error
-        self._close = weakref.finalize(self, os.close, descriptor)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            self._close()
-            if not isinstance(error, BlockingIOError):
-                raise StoreError(f"{path / LOCK} cannot be locked: {error.strerror}.") from error
-            raise StoreError(
-                f"{path} is being appended to by another process (or another EpisodeStore of this one). "
-                "Wait until it ends, or close() that one; opening without append=True reads it."
-            ) from error
-
-    def release(self) -> None:
-        """Let another process append."""
-        self._close()
+def lock(path: Path) -> Lock:
+    """Keep every other writer out of the store `path`. `StoreError` if there is one."""
+    try:
+        return Lock(path / LOCK)
+    except BlockingIOError as error:
+        raise StoreError(
+            f"{path} is being appended to by another process (or another EpisodeStore of this one). "
+            "Wait until it ends, or close() that one; opening without append=True reads it."
+        ) from error
+    except OSError as error:
+        raise StoreError(f"{path} cannot be opened for appending: {error.strerror}.") from error
 
 
 def is_locked(path: Path) -> bool:

@@ -23,7 +23,7 @@ from pathlib import Path
 
 import numpy as np
 
-from telos.data.disk import LOCK, Lock, append_bytes, cut, is_locked, uncommitted
+from telos.data.disk import LOCK, append_bytes, cut, is_locked, lock, uncommitted
 from telos.data.index import INDEX, Entry, read_index
 from telos.data.schema import Episode, Schema
 from telos.data.split import split_groups
@@ -50,7 +50,7 @@ class EpisodeStore:
         self.path = Path(path)
         self.schema = _read_schema(self.path)
         self._fields = self.schema.fields()
-        self._lock = Lock(self.path) if append else None
+        self._lock = lock(self.path) if append else None
         self._entries: list[Entry] = []
         self._shard_rows: list[int] = []
         self._checked = np.zeros(0, bool)

@@ -17,7 +17,7 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from telos.errors import CheckpointError, TrainingError
-from telos.files import atomic_path
+from telos.files import Lock, atomic_path
 from telos.progress import Progress
 from telos.training.config import Optimisation
 
@@ -53,7 +53,8 @@ class Run:
     """One training run in a folder: what it has finished, and where to go on from.
 
     `trainer.safetensors` holds weights, optimiser, generator and position in one file that is replaced
-    as a whole, so a run that was killed goes on from the last save and reaches the same losses.
+    as a whole, so a run that was killed goes on from the last save and reaches the same losses. While the
+    run is open no other process can open it: use it as a context manager.
     """
 
     def __init__(self, folder: Path, model: nn.Module, fingerprint: str, *, seed: int) -> None:
@@ -64,8 +65,24 @@ class Run:
         self.clock = Clock()
         self._optimiser_state: dict[str, Tensor] = {}
         folder.mkdir(parents=True, exist_ok=True)
-        self._resume()
-        self._trim_metrics()
+        try:
+            self._lock = Lock(folder / ".lock")
+        except BlockingIOError as error:
+            raise CheckpointError(
+                f"another process is training in {folder}. Wait until it ends, or choose another folder."
+            ) from error
+        try:
+            self._resume()
+            self._trim_metrics()
+        except BaseException:
+            self._lock.release()
+            raise
+
+    def __enter__(self) -> Run:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
 
     def stage_loop(
         self,

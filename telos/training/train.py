@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,8 +13,7 @@ from torch import Tensor
 from telos import ssl
 from telos.configuration import to_dict
 from telos.data import EpisodeStore
-from telos.errors import CheckpointError, TrainingError
-from telos.files import exclusive
+from telos.errors import TrainingError
 from telos.model import Model, ModelConfig
 from telos.progress import Progress, silent
 from telos.training.batches import BlockWindows
@@ -50,75 +48,48 @@ def train(
     `allow_collapse`); `CheckpointError` if `folder` holds another run, or one that is training now.
     """
     folder = Path(folder)
-    with ExitStack() as stack:
-        try:
-            stack.enter_context(exclusive(folder))
-        except BlockingIOError as error:
-            raise CheckpointError(
-                f"another process is training in {folder}. Wait until it ends, or choose another folder."
-            ) from error
-        return _train(
-            store,
-            recipe,
-            folder,
-            seed=seed,
-            allow_collapse=allow_collapse,
-            save_seconds=save_seconds,
-            progress=progress,
-        )
-
-
-def _train(
-    store: EpisodeStore,
-    recipe: Recipe,
-    folder: Path,
-    *,
-    seed: int,
-    allow_collapse: bool,
-    save_seconds: float,
-    progress: Progress,
-) -> Model:
     config = model_config(store, recipe)
     model = _new_model(config, store, recipe, seed)
-    run = Run(folder, model, _fingerprint(store, recipe, seed), seed=seed)
-    learned = [*model.encoder.parameters(), *model.predictor.parameters(), *model.inverse.parameters()]
-    run.stage_loop(
-        "representation",
-        learned,
-        _representation_step(model, store, recipe.representation, allow_collapse=allow_collapse),
-        recipe.representation.optimisation,
-        progress=progress,
-        save_seconds=save_seconds,
-    )
-    model.encoder.eval()
-    if "prediction" not in run.finished:  # encoding every frame takes a while, and only this stage needs it
+    with Run(folder, model, _fingerprint(store, recipe, seed), seed=seed) as run:
+        learned = [*model.encoder.parameters(), *model.predictor.parameters(), *model.inverse.parameters()]
         run.stage_loop(
-            "prediction",
-            model.predictors.parameters(),
-            _prediction_step(model, store, recipe.prediction, progress),
-            recipe.prediction.optimisation,
+            "representation",
+            learned,
+            _representation_step(model, store, recipe.representation, allow_collapse=allow_collapse),
+            recipe.representation.optimisation,
             progress=progress,
             save_seconds=save_seconds,
         )
-    assert model.decoder is not None
-    heads = recipe.heads
-    run.stage_loop(
-        "decoder",
-        model.decoder.parameters(),
-        decoder_step(model, store, heads.decoder.batch),
-        heads.decoder,
-        progress=progress,
-        save_seconds=save_seconds,
-    )
-    fit_readouts(model, store, heads, seed=seed, progress=progress)
-    provenance = {
-        "recipe": to_dict(recipe),
-        "seed": seed,
-        "frames": store.num_frames,
-        "cpu_seconds": round(run.clock.seconds, 1),
-    }
-    model.save(folder / "model", provenance=provenance)
-    return model.eval()
+        model.encoder.eval()
+        # Encoding every frame takes a while, and only this stage needs it.
+        if "prediction" not in run.finished:
+            run.stage_loop(
+                "prediction",
+                model.predictors.parameters(),
+                _prediction_step(model, store, recipe.prediction, progress),
+                recipe.prediction.optimisation,
+                progress=progress,
+                save_seconds=save_seconds,
+            )
+        assert model.decoder is not None
+        heads = recipe.heads
+        run.stage_loop(
+            "decoder",
+            model.decoder.parameters(),
+            decoder_step(model, store, heads.decoder.batch),
+            heads.decoder,
+            progress=progress,
+            save_seconds=save_seconds,
+        )
+        fit_readouts(model, store, heads, seed=seed, progress=progress)
+        provenance = {
+            "recipe": to_dict(recipe),
+            "seed": seed,
+            "frames": store.num_frames,
+            "cpu_seconds": round(run.clock.seconds, 1),
+        }
+        model.save(folder / "model", provenance=provenance)
+        return model.eval()
 
 
 def model_config(store: EpisodeStore, recipe: Recipe) -> ModelConfig:

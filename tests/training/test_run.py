@@ -35,8 +35,8 @@ def loop(run, optimisation=FIVE, *, broken_at=-1, gradient=False, name="first"):
 
 @pytest.mark.parametrize(("gradient", "what"), [(False, "the loss"), (True, "the gradient")])
 def test_what_is_not_finite_stops_with_step_and_stage_and_leaves_the_save(tmp_path, gradient, what):
-    run = new_run(tmp_path)
-    with pytest.raises(TrainingError, match=rf"{what}.* not finite at step 3 of stage 'first'.*unchanged"):
+    refused = rf"{what}.* not finite at step 3 of stage 'first'.*unchanged"
+    with new_run(tmp_path) as run, pytest.raises(TrainingError, match=refused):
         loop(run, broken_at=3, gradient=gradient)
     kept = new_run(tmp_path)
     assert (kept.stage, kept.step) == ("first", 3)
