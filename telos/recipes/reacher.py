@@ -7,6 +7,7 @@ from telos.configurator import Configurator
 from telos.training.config import (
     Architecture,
     Collection,
+    Heads,
     Optimisation,
     Prediction,
     Recipe,
@@ -46,6 +47,8 @@ def reacher() -> Recipe:
             horizon=6,
             noise=0.01,
         ),
+        # A vector of features does not say where things are, so drawing them takes longer to learn.
+        heads=Heads(decoder=Optimisation(steps=1500, batch=128, learning_rate=2e-3, clip=1.0)),
         configurator=_configurator(),
     )
 
