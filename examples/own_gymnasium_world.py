@@ -14,6 +14,7 @@ from gymnasium import spaces
 
 import telos
 from telos import GymAdapter, GymWorld, Reading
+from telos.perception import Keypoints
 from telos.training import Optimisation
 
 
@@ -72,7 +73,7 @@ steps = Optimisation(steps=200, batch=32, warmup=20)
 recipe = replace(
     small,
     name="cart",
-    architecture=replace(small.architecture, frames=2, scene_channels=0),
+    architecture=replace(small.architecture, frames=2, perception=Keypoints(scene_channels=0)),
     representation=replace(small.representation, optimisation=steps),
     prediction=replace(small.prediction, optimisation=steps),
     heads=replace(small.heads, labels=300, readout_steps=300),

@@ -16,7 +16,11 @@ T = TypeVar("T")
 def to_dict(value: Any) -> Any:
     """A dataclass, and what it holds, as plain dictionaries, lists, numbers and strings."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {field.name: to_dict(getattr(value, field.name)) for field in dataclasses.fields(value)}
+        hints = typing.get_type_hints(type(value))
+        return {
+            field.name: _tagged(getattr(value, field.name), hints[field.name])
+            for field in dataclasses.fields(value)
+        }
     if isinstance(value, Mapping):
         return {str(key): to_dict(item) for key, item in value.items()}
     if isinstance(value, tuple | list):
@@ -34,6 +38,8 @@ def _convert(kind: Any, value: Any, path: str) -> Any:
     if origin in (types.UnionType, typing.Union):
         if value is None:
             return None
+        if kinds := _kinds(kind):
+            return _one_of(kinds, value, path)
         (inner,) = (argument for argument in arguments if argument is not type(None))
         return _convert(inner, value, path)
     if origin is tuple:
@@ -55,3 +61,28 @@ def _convert(kind: Any, value: Any, path: str) -> Any:
                 raise UnknownName(f"setting of {path}", name, names)
         return kind(**{name: _convert(hints[name], item, f"{path}.{name}") for name, item in value.items()})
     return value
+
+
+def _tagged(value: Any, hint: Any) -> Any:
+    """Plain `value`; where one of several dataclasses could stand, with the name of the one that does."""
+    plain = to_dict(value)
+    return {"kind": type(value).__name__} | plain if type(value).__name__ in _kinds(hint) else plain
+
+
+def _kinds(hint: Any) -> dict[str, type]:
+    """The dataclasses, by name, that a union of several may be."""
+    found = {
+        part.__name__: part
+        for part in typing.get_args(hint)
+        if isinstance(part, type) and dataclasses.is_dataclass(part)
+    }
+    return found if len(found) > 1 and typing.get_origin(hint) in (types.UnionType, typing.Union) else {}
+
+
+def _one_of(kinds: dict[str, type], value: Any, path: str) -> Any:
+    if not isinstance(value, Mapping) or "kind" not in value:
+        raise ValueError(f"{path} must be a table with a 'kind' ({', '.join(kinds)}); got {value!r}.")
+    if value["kind"] not in kinds:
+        raise UnknownName(f"kind of {path}", value["kind"], kinds)
+    rest = {key: item for key, item in value.items() if key != "kind"}
+    return _convert(kinds[value["kind"]], rest, path)

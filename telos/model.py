@@ -19,18 +19,15 @@ from telos.configuration import from_dict, to_dict
 from telos.cost import Readout
 from telos.errors import CheckpointError, TelosError, UnknownName
 from telos.files import atomic_path, sync
-from telos.perception import BroadcastDecoder, Encoder, FeatureEncoder, KeypointEncoder
+from telos.perception import BroadcastDecoder, Encoder, Keypoints, PerceptionSettings
 from telos.types import ActionSpace, Observation, Reading, Trajectory
-from telos.world_model import GlimpsePredictor, InverseDynamics, unroll
+from telos.world_model import Glimpse, InverseDynamics, Predictor, PredictorSettings
 
 FORMAT = "telos-model"
-VERSION = 3
+VERSION = 4
 
-Perception = Literal["keypoints", "features"]
-"""Which encoder: keypoints in a scene, or a vector of features of the whole picture."""
-
-Recovered = Literal["each", "mean"]
-"""What inverse dynamics tells of a block: each of its actions, or their mean."""
+Recovered = Literal["each", "mean", "none"]
+"""What inverse dynamics tells of a block: each of its actions, their mean, or it is not asked."""
 
 
 @dataclass(frozen=True)
@@ -41,34 +38,19 @@ class ModelConfig:
     frame_shape: tuple[int, int, int]  # H, W, C
     action_space: ActionSpace  # with the block that one predictor step spans
     frames: int = 1  # consecutive environment frames that perception sees at once
-    perception: Perception = "keypoints"
-    keypoints: int = 2
-    features: int = 16  # instead of keypoints
-    scene_channels: int = 2  # of the map of what stays, which the predictor looks at; 0: there is none
-    encoder_width: int = 8
-    glimpse: int = 7  # points a side
-    span: float = 0.13  # half a glimpse's side, as a share of half the picture's width
-    predictor_hidden: int = 128
-    predictor_layers: int = 3
+    perception: PerceptionSettings = field(default_factory=Keypoints)
+    predictor: PredictorSettings = field(default_factory=Glimpse)
     recovered: Recovered = "each"  # from two states, by inverse dynamics
     ensemble: int = 1  # predictors, whose disagreement keeps a planner from exploiting one's mistakes
     readings: dict[str, Reading] = field(default_factory=dict)  # what the world can name, for readouts
 
     def __post_init__(self) -> None:
-        sizes = ("frames", "keypoints", "features", "encoder_width", "glimpse", "predictor_layers")
-        for name in (*sizes, "ensemble"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1; got {getattr(self, name)}.")
-        for name, kinds in (("perception", get_args(Perception)), ("recovered", get_args(Recovered))):
-            if getattr(self, name) not in kinds:
-                raise UnknownName(name, getattr(self, name), kinds)
-        if self.perception == "features" and self.scene_channels:
-            raise ValueError("features have no scene; give scene_channels=0, or perception='keypoints'.")
-        if self.scene_channels < 0 or not self.span > 0:
+        if self.frames < 1 or self.ensemble < 1:
             raise ValueError(
-                "scene_channels must not be negative and span must be positive; got "
-                f"{self.scene_channels} and {self.span}."
+                f"frames and ensemble must be at least 1; got {self.frames} and {self.ensemble}."
             )
+        if self.recovered not in get_args(Recovered):
+            raise UnknownName("recovered", self.recovered, get_args(Recovered))
 
     @property
     def state_size(self) -> int:
@@ -78,12 +60,12 @@ class ModelConfig:
     @property
     def pose_size(self) -> int:
         """How much of what moves, from its start, is of the last frame alone; the rest is how it changes."""
-        return self.features if self.perception == "features" else 2 * self.keypoints
+        return self.perception.pose_size
 
     @property
     def scene_shape(self) -> tuple[int, int, int]:
         """C, h, w of the part of a state that stays."""
-        return (self.scene_channels, self.frame_shape[0] // 2, self.frame_shape[1] // 2)
+        return (self.perception.scene_channels, self.frame_shape[0] // 2, self.frame_shape[1] // 2)
 
 
 class Model(nn.Module):
@@ -97,27 +79,24 @@ class Model(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.config = config
-        space = config.action_space
-        limit = torch.maximum(torch.tensor(space.low).abs(), torch.tensor(space.high).abs())
-        self.encoder = _new_encoder(config)
+        space, perception = config.action_space, config.perception
+        self.encoder: Encoder = perception.build(
+            channels=config.frame_shape[2], image_size=config.frame_shape[:2], frames=config.frames
+        )
         self.predictors = nn.ModuleList(
-            GlimpsePredictor(
+            config.predictor.build(
                 size=config.state_size,
                 frames=config.frames,
-                action_scale=1 / limit.clamp_min(1e-6),
-                keypoints=config.keypoints,
-                scene_channels=config.scene_channels,
-                glimpse=config.glimpse,
-                span=config.span,
-                hidden=config.predictor_hidden,
-                layers=config.predictor_layers,
+                space=space,
+                keypoints=perception.keypoints,
+                scene_channels=perception.scene_channels,
             )
             for _ in range(config.ensemble)
         )
-        self.inverse = InverseDynamics(
-            state_size=config.state_size,
-            action_size=space.dimension * (space.block if config.recovered == "each" else 1),
-        )
+        self.inverse: InverseDynamics | None = None
+        if config.recovered != "none":
+            told = space.dimension * (space.block if config.recovered == "each" else 1)
+            self.inverse = InverseDynamics(state_size=config.state_size, action_size=told)
         self.decoder: BroadcastDecoder | None = None
         self.readouts = nn.ModuleDict()
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -142,7 +121,7 @@ class Model(nn.Module):
 
     def scene(self, states: Tensor) -> Tensor | None:
         """The scene `[..., C, h, w]` of perceived states `[..., D + scene]`; None where there is none."""
-        if not self.config.scene_channels:
+        if not self.config.perception.scene_channels:
             return None
         whole = self.config.state_size + math.prod(self.config.scene_shape)
         if states.shape[-1] != whole:
@@ -178,17 +157,19 @@ class Model(nn.Module):
         scene = self.scene(state)
         with self.precision():
             futures = [
-                unroll(functools.partial(predictor, scene=scene), begin[:, :, k], blocks)
-                for k, predictor in enumerate(self.predictors)
+                self._predictor(k).imagine(begin[:, :, k], blocks, scene) for k in range(len(self.predictors))
             ]
         return torch.stack(futures, 2)
 
     @property
-    def predictor(self) -> GlimpsePredictor:
+    def predictor(self) -> Predictor:
         """The first predictor, which the encoder was trained with."""
-        first = self.predictors[0]
-        assert isinstance(first, GlimpsePredictor)
-        return first
+        return self._predictor(0)
+
+    def _predictor(self, number: int) -> Predictor:
+        predictor = self.predictors[number]
+        assert isinstance(predictor, Predictor)
+        return predictor
 
     def read(self, name: str, states: Tensor) -> Tensor:
         """The reading `name` of states: `[..., size]` in its units."""
@@ -224,7 +205,7 @@ class Model(nn.Module):
         height, width, colours = self.config.frame_shape
         self.decoder = BroadcastDecoder(
             state_size=self.config.state_size,
-            scene_channels=self.config.scene_channels,
+            scene_channels=self.config.perception.scene_channels,
             channels=colours,
             image_size=(height, width),
         ).to(next(self.parameters()).device)
@@ -289,26 +270,6 @@ class Model(nn.Module):
                 f"The checkpoint {folder} cannot be read: {error}. Copy it again or train it again."
             ) from error
         return model.to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
-
-
-def _new_encoder(config: ModelConfig) -> Encoder:
-    height, width, colours = config.frame_shape
-    if config.perception == "features":
-        return FeatureEncoder(
-            channels=colours,
-            image_size=(height, width),
-            frames=config.frames,
-            features=config.features,
-            width=config.encoder_width,
-        )
-    return KeypointEncoder(
-        channels=colours,
-        image_size=(height, width),
-        frames=config.frames,
-        keypoints=config.keypoints,
-        scene_channels=config.scene_channels,
-        width=config.encoder_width,
-    )
 
 
 def read_checkpoint_config(folder: str | Path) -> dict[str, Any]:

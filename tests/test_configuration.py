@@ -18,12 +18,18 @@ class Inner:
 
 
 @dataclass(frozen=True)
+class Other:
+    size: int = 4
+
+
+@dataclass(frozen=True)
 class Outer:
     inner: Inner = field(default_factory=Inner)
     maybe: Inner | None = None
     pair: tuple[int, str] = (1, "a")
     many: tuple[Inner, ...] = ()
     table: dict[str, Inner] = field(default_factory=dict)
+    either: Inner | Other = field(default_factory=Inner)
 
 
 def through_json(value):
@@ -34,6 +40,7 @@ def through_json(value):
     "value",
     [
         Outer(),
+        Outer(either=Other(5)),
         Outer(Inner(5), Inner(6), (2, "b"), (Inner(7), Inner(8)), {"x": Inner(9)}),
         replace(Representation(), horizon=7),
         Heads(labels=3),
@@ -52,6 +59,12 @@ def test_what_goes_through_json_comes_back_equal(value):
 def test_an_unknown_setting_names_the_near_ones_and_where_it_is():
     with pytest.raises(UnknownName, match=r"setting of Outer.inner called 'sise'. Did you mean size"):
         from_dict(Outer, {"inner": {"sise": 4}})
+
+
+@pytest.mark.parametrize("wrong", [{"size": 3}, {"kind": "Othre", "size": 3}, 5])
+def test_which_of_several_it_is_must_be_said(wrong):
+    with pytest.raises((ValueError, UnknownName), match=r"'kind' \(Inner, Other\)|Did you mean Other"):
+        from_dict(Outer, {"either": wrong})
 
 
 def test_a_setting_that_is_left_out_keeps_its_default():

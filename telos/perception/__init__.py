@@ -2,7 +2,18 @@
 
 from telos.perception.decoder import BroadcastDecoder
 from telos.perception.encoder import Encoder
-from telos.perception.features import FeatureEncoder
-from telos.perception.keypoints import KeypointEncoder
+from telos.perception.features import FeatureEncoder, Features
+from telos.perception.keypoints import KeypointEncoder, Keypoints
 
-__all__ = ["BroadcastDecoder", "Encoder", "FeatureEncoder", "KeypointEncoder"]
+PerceptionSettings = Keypoints | Features
+"""The settings of every encoder."""
+
+__all__ = [
+    "BroadcastDecoder",
+    "Encoder",
+    "FeatureEncoder",
+    "Features",
+    "KeypointEncoder",
+    "Keypoints",
+    "PerceptionSettings",
+]

@@ -2,10 +2,39 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import ClassVar
+
 import torch
 from torch import Tensor, nn
 
 from telos.perception.encoder import Encoder
+
+
+@dataclass(frozen=True)
+class Features:
+    """Perception by features of the whole picture: the settings of a `FeatureEncoder`."""
+
+    features: int = 16
+    width: int = 8
+
+    keypoints: ClassVar[int] = 0
+    scene_channels: ClassVar[int] = 0
+
+    def __post_init__(self) -> None:
+        if self.features < 1 or self.width < 1:
+            raise ValueError(f"features and width must be at least 1; got {self.features} and {self.width}.")
+
+    @property
+    def pose_size(self) -> int:
+        """P, how many numbers say what one frame shows of what moves."""
+        return self.features
+
+    def build(self, *, channels: int, image_size: tuple[int, int], frames: int) -> FeatureEncoder:
+        """A new encoder of frames of this size."""
+        return FeatureEncoder(
+            channels=channels, image_size=image_size, frames=frames, features=self.features, width=self.width
+        )
 
 
 class FeatureEncoder(Encoder):

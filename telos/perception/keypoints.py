@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor, nn
 
@@ -10,6 +12,38 @@ from telos.perception.encoder import Encoder
 
 POSITION_SCALE = 2.0
 """What half a picture's width is in a state: positions over a picture then vary by about one."""
+
+
+@dataclass(frozen=True)
+class Keypoints:
+    """Perception by keypoints in a scene: the settings of a `KeypointEncoder`."""
+
+    keypoints: int = 2
+    scene_channels: int = 2  # of the map of what stays, which the predictor looks at; 0: there is none
+    width: int = 8
+
+    def __post_init__(self) -> None:
+        if self.keypoints < 1 or self.width < 1 or self.scene_channels < 0:
+            raise ValueError(
+                "keypoints and width must be at least 1 and scene_channels at least 0; got "
+                f"{self.keypoints}, {self.width} and {self.scene_channels}."
+            )
+
+    @property
+    def pose_size(self) -> int:
+        """P, how many numbers say what one frame shows of what moves."""
+        return 2 * self.keypoints
+
+    def build(self, *, channels: int, image_size: tuple[int, int], frames: int) -> KeypointEncoder:
+        """A new encoder of frames of this size."""
+        return KeypointEncoder(
+            channels=channels,
+            image_size=image_size,
+            frames=frames,
+            keypoints=self.keypoints,
+            scene_channels=self.scene_channels,
+            width=self.width,
+        )
 
 
 class KeypointEncoder(Encoder):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from telos.actor import Evolution
 from telos.configurator import Configurator
+from telos.perception import Features
 from telos.training.config import (
     Architecture,
     Collection,
@@ -15,6 +16,7 @@ from telos.training.config import (
     Weights,
 )
 from telos.types import Budget, Configuration
+from telos.world_model import Glimpse
 
 
 def reacher() -> Recipe:
@@ -29,11 +31,9 @@ def reacher() -> Recipe:
         architecture=Architecture(
             block=5,
             frames=2,
-            perception="features",
-            features=16,
-            scene_channels=0,
+            perception=Features(16),
+            predictor=Glimpse(hidden=256),
             recovered="mean",
-            predictor_hidden=256,
         ),
         representation=Representation(
             optimisation=Optimisation(steps=6000, batch=128, learning_rate=2e-3),

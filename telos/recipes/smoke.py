@@ -14,6 +14,7 @@ from telos.training.config import (
     Representation,
 )
 from telos.types import Budget, Configuration
+from telos.world_model import Glimpse
 
 
 def smoke() -> Recipe:
@@ -23,7 +24,7 @@ def smoke() -> Recipe:
         name="smoke",
         world="telos/TwoRooms-v0",
         collection=Collection(episodes=16, length=40),
-        architecture=Architecture(predictor_hidden=32, predictor_layers=2, glimpse=3, ensemble=1),
+        architecture=Architecture(predictor=Glimpse(points=3, hidden=32, layers=2), ensemble=1),
         representation=Representation(optimisation=few, horizon=3),
         prediction=Prediction(optimisation=few, horizon=4),
         configurator=_configurator(),

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from telos.configurator import Configurator
-from telos.model import Perception, Recovered
+from telos.model import Recovered
+from telos.perception import Keypoints, PerceptionSettings
+from telos.world_model import Glimpse, PredictorSettings
 
 
 @dataclass(frozen=True)
@@ -23,19 +25,12 @@ class Collection:
 
 @dataclass(frozen=True)
 class Architecture:
-    """The sizes of encoder and predictor; see `telos.model.ModelConfig`."""
+    """Which encoder and predictor, and their sizes; see `telos.model.ModelConfig`."""
 
     block: int = 4  # environment steps per predictor step
     frames: int = 1
-    perception: Perception = "keypoints"
-    keypoints: int = 2
-    features: int = 16
-    scene_channels: int = 2
-    encoder_width: int = 8
-    glimpse: int = 7
-    span: float = 0.13
-    predictor_hidden: int = 128
-    predictor_layers: int = 3
+    perception: PerceptionSettings = field(default_factory=Keypoints)
+    predictor: PredictorSettings = field(default_factory=Glimpse)
     recovered: Recovered = "each"
     ensemble: int = 2
 

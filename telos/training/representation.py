@@ -31,6 +31,7 @@ def representation_loss(
         actions: `[B, T, block * A]`.
         scene_at: int64 `[B]` in 0..T, the frame whose scene is used.
     """
+    assert model.inverse is not None, "these terms include inverse dynamics"
     encoder, rows = model.encoder, torch.arange(len(pixels), device=pixels.device)
     with model.precision():
         features = encoder.features(pixels.flatten(0, 1))

@@ -51,7 +51,8 @@ def train(
     config = model_config(store, recipe)
     model = _new_model(config, store, recipe, seed)
     with Run(folder, model, _fingerprint(store, recipe, seed), seed=seed) as run:
-        learned = [*model.encoder.parameters(), *model.predictor.parameters(), *model.inverse.parameters()]
+        parts = (model.encoder, model.predictor, model.inverse)
+        learned = [value for part in parts if part is not None for value in part.parameters()]
         run.stage_loop(
             "representation",
             learned,
@@ -104,14 +105,7 @@ def model_config(store: EpisodeStore, recipe: Recipe) -> ModelConfig:
         ),
         frames=parts.frames,
         perception=parts.perception,
-        keypoints=parts.keypoints,
-        features=parts.features,
-        scene_channels=parts.scene_channels,
-        encoder_width=parts.encoder_width,
-        glimpse=parts.glimpse,
-        span=parts.span,
-        predictor_hidden=parts.predictor_hidden,
-        predictor_layers=parts.predictor_layers,
+        predictor=parts.predictor,
         recovered=parts.recovered,
         ensemble=parts.ensemble,
         readings=dict(schema.readings),

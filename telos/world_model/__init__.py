@@ -1,7 +1,19 @@
 """World model: predictors, and the one place that unrolls them."""
 
 from telos.world_model.inverse import InverseDynamics
-from telos.world_model.predictor import GlimpsePredictor
+from telos.world_model.predictor import Glimpse, GlimpsePredictor, Predictor, action_scale
 from telos.world_model.unroll import Predict, unroll
 
-__all__ = ["GlimpsePredictor", "InverseDynamics", "Predict", "unroll"]
+PredictorSettings = Glimpse
+"""The settings of every predictor."""
+
+__all__ = [
+    "Glimpse",
+    "GlimpsePredictor",
+    "InverseDynamics",
+    "Predict",
+    "Predictor",
+    "PredictorSettings",
+    "action_scale",
+    "unroll",
+]

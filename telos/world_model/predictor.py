@@ -2,15 +2,73 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from functools import partial
+
 import torch
 from torch import Tensor, nn
 
 from telos.nn import cell_centres, mlp
 from telos.perception.encoder import RATE_SCALE
 from telos.perception.keypoints import POSITION_SCALE
+from telos.types import ActionSpace
+from telos.world_model.unroll import unroll
 
 
-class GlimpsePredictor(nn.Module):
+class Predictor(nn.Module, ABC):
+    """Imagines what moves after each of a sequence of blocks of actions."""
+
+    action_scale: Tensor  # [A], what actions are multiplied by to vary by about one
+
+    @abstractmethod
+    def imagine(self, moving: Tensor, blocks: Tensor, scene: Tensor | None) -> Tensor:
+        """What moves `[B, S, T+1, D]` from `[B, S, D]` on, after blocks `[B, S, T, block * A]`.
+
+        The scene is `[B, C, h, w]`, or None where perception gives none. Step 0 is what it began with.
+        """
+
+
+def action_scale(space: ActionSpace) -> Tensor:
+    """The inverse `[A]` of the largest magnitude of each action value."""
+    limit = torch.maximum(torch.tensor(space.low).abs(), torch.tensor(space.high).abs())
+    return 1 / limit.clamp_min(1e-6)
+
+
+@dataclass(frozen=True)
+class Glimpse:
+    """The settings of a `GlimpsePredictor`."""
+
+    points: int = 7  # a side of a glimpse
+    span: float = 0.13  # half a glimpse's side, as a share of half the picture's width
+    hidden: int = 128
+    layers: int = 3
+
+    def __post_init__(self) -> None:
+        if self.points < 1 or self.hidden < 1 or self.layers < 1 or not self.span > 0:
+            raise ValueError(
+                "points, hidden and layers must be at least 1 and span positive; got "
+                f"{self.points}, {self.hidden}, {self.layers} and {self.span}."
+            )
+
+    def build(
+        self, *, size: int, frames: int, space: ActionSpace, keypoints: int, scene_channels: int
+    ) -> GlimpsePredictor:
+        """A new predictor of what moves, `[D]` with D = `size`, in a world with these actions."""
+        return GlimpsePredictor(
+            size=size,
+            frames=frames,
+            action_scale=action_scale(space),
+            keypoints=keypoints,
+            scene_channels=scene_channels,
+            glimpse=self.points,
+            span=self.span,
+            hidden=self.hidden,
+            layers=self.layers,
+        )
+
+
+class GlimpsePredictor(Predictor):
     """What moves, and a block of actions, to what moves one block later, in a scene that stays.
 
     A block is imagined one environment step at a time. Each step adds a linear and a nonlinear function
@@ -26,7 +84,6 @@ class GlimpsePredictor(nn.Module):
     over many steps; at other times it has, so that a plan's energy can be differentiated.
     """
 
-    action_scale: Tensor
     offsets: Tensor
 
     def __init__(
@@ -57,6 +114,10 @@ class GlimpsePredictor(nn.Module):
             assert isinstance(last, nn.Linear)
             nn.init.zeros_(last.weight)
             nn.init.zeros_(last.bias)
+
+    def imagine(self, moving: Tensor, blocks: Tensor, scene: Tensor | None) -> Tensor:
+        """What moves `[B, S, T+1, D]`, one block after the other."""
+        return unroll(partial(self, scene=scene), moving, blocks)
 
     def forward(self, moving: Tensor, actions: Tensor, scene: Tensor | None) -> Tensor:
         """What moves `[B, S, D]` one block of actions `[B, S, block * A]` later, `[B, S, D]`."""

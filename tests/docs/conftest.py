@@ -10,6 +10,8 @@ import telos.evaluation
 import telos.recipes
 import telos.worlds
 from telos.model import Model, ModelConfig
+from telos.perception import Keypoints
+from telos.world_model import Glimpse
 
 
 @pytest.fixture(scope="session")
@@ -20,8 +22,8 @@ def tiny_model():
         world=world.id,
         frame_shape=world.frame_shape,
         action_space=dataclasses.replace(world.action_space, block=4),
-        encoder_width=4,
-        predictor_hidden=16,
+        perception=Keypoints(width=4),
+        predictor=Glimpse(hidden=16),
         readings=dict(world.readings),
     )
     model = Model(config)

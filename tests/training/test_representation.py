@@ -7,10 +7,11 @@ import torch
 
 from telos import ssl
 from telos.model import Model, ModelConfig
+from telos.perception import Keypoints
 from telos.training import Weights
 from telos.training.representation import representation_loss
 from telos.types import ActionSpace
-from telos.world_model import unroll
+from telos.world_model import Glimpse, unroll
 
 
 def new_model(*, frames=1, scene_channels=2, **changes):
@@ -21,8 +22,8 @@ def new_model(*, frames=1, scene_channels=2, **changes):
             frame_shape=(16, 16, 3),
             action_space=ActionSpace((-2.0, -2.0), (2.0, 2.0), block=2),
             frames=frames,
-            scene_channels=scene_channels,
-            predictor_hidden=16,
+            perception=Keypoints(scene_channels=scene_channels),
+            predictor=Glimpse(hidden=16),
             **changes,
         )
     )
