@@ -61,7 +61,7 @@ def test_an_unknown_setting_names_the_near_ones_and_where_it_is():
         from_dict(Outer, {"inner": {"sise": 4}})
 
 
-@pytest.mark.parametrize("wrong", [{"size": 3}, {"kind": "Othre", "size": 3}, 5])
+@pytest.mark.parametrize("wrong", [{"size": 3}, {"kind": "Others", "size": 3}, 5])
 def test_which_of_several_it_is_must_be_said(wrong):
     with pytest.raises((ValueError, UnknownName), match=r"'kind' \(Inner, Other\)|Did you mean Other"):
         from_dict(Outer, {"either": wrong})
@@ -84,4 +84,5 @@ def test_to_dict_holds_nothing_of_python():
         "pair": [1, "a"],
         "many": [{"size": 1}],
         "table": {},
+        "either": {"kind": "Inner", "size": 3},
     }
