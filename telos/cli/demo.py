@@ -248,6 +248,7 @@ def _training(recipe: Recipe) -> float:
     learned = first.optimisation.steps * first.optimisation.batch * (first.horizon + 1)
     encoded = recipe.collection.episodes * recipe.collection.length / 3
     drawn = decoder.steps * decoder.batch
+    assert recipe.prediction is not None
     imagined = recipe.prediction.optimisation.steps * recipe.prediction.optimisation.batch / 10
     return (learned + encoded + drawn + imagined) / _FRAMES_PER_MINUTE
 

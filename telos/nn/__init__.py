@@ -1,5 +1,15 @@
 """Building blocks with no JEPA meaning."""
 
-from telos.nn.blocks import ResidualConv, SpatialSoftmax, cell_centres, mlp
+from telos.nn.blocks import ResidualConv, SpatialSoftmax, cell_centres, mlp, projector
+from telos.nn.transformer import ConditionedBlock, Seen, TransformerBlock
 
-__all__ = ["ResidualConv", "SpatialSoftmax", "cell_centres", "mlp"]
+__all__ = [
+    "ConditionedBlock",
+    "ResidualConv",
+    "Seen",
+    "SpatialSoftmax",
+    "TransformerBlock",
+    "cell_centres",
+    "mlp",
+    "projector",
+]

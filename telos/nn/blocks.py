@@ -18,6 +18,13 @@ def mlp(sizes: Sequence[int], activation: type[nn.Module] = nn.ReLU) -> nn.Seque
     return nn.Sequential(*layers)
 
 
+def projector(inputs: int, hidden: int, outputs: int) -> nn.Sequential:
+    """One hidden layer, batch-normalised: `[N, inputs]` to `[N, outputs]`, as self-supervised heads are."""
+    return nn.Sequential(
+        nn.Linear(inputs, hidden), nn.BatchNorm1d(hidden), nn.GELU(), nn.Linear(hidden, outputs)
+    )
+
+
 class ResidualConv(nn.Module):
     """Two 3x3 convolutions around an identity: `[N, C, H, W]` to the same shape."""
 

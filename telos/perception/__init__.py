@@ -4,8 +4,9 @@ from telos.perception.decoder import BroadcastDecoder
 from telos.perception.encoder import Encoder
 from telos.perception.features import FeatureEncoder, Features
 from telos.perception.keypoints import KeypointEncoder, Keypoints
+from telos.perception.patches import PatchEncoder, Patches
 
-PerceptionSettings = Keypoints | Features
+PerceptionSettings = Keypoints | Features | Patches
 """The settings of every encoder."""
 
 __all__ = [
@@ -15,5 +16,7 @@ __all__ = [
     "Features",
     "KeypointEncoder",
     "Keypoints",
+    "PatchEncoder",
+    "Patches",
     "PerceptionSettings",
 ]

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from telos.errors import UnknownName
+from telos.recipes.lewm import lewm, lewm_short
 from telos.recipes.reacher import reacher
 from telos.recipes.rooms import rooms, rooms_long
 from telos.recipes.smoke import smoke
 from telos.training.config import Recipe
 
 RECIPES: dict[str, Callable[[], Recipe]] = {
+    "lewm": lewm,
+    "lewm-short": lewm_short,
     "reacher": reacher,
     "rooms": rooms,
     "rooms-long": rooms_long,
@@ -25,4 +28,4 @@ def get(name: str) -> Recipe:
     return RECIPES[name]()
 
 
-__all__ = ["RECIPES", "Recipe", "get", "reacher", "rooms", "rooms_long", "smoke"]
+__all__ = ["RECIPES", "Recipe", "get", "lewm", "lewm_short", "reacher", "rooms", "rooms_long", "smoke"]

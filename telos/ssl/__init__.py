@@ -9,6 +9,7 @@ from telos.ssl.losses import (
     temporal_similarity_loss,
     variance_loss,
 )
+from telos.ssl.sigreg import sigreg
 
 __all__ = [
     "covariance_loss",
@@ -17,6 +18,7 @@ __all__ = [
     "prediction_loss",
     "rank_me",
     "relative_prediction_loss",
+    "sigreg",
     "temporal_similarity_loss",
     "variance_loss",
     "within_episode_share",

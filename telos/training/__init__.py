@@ -8,6 +8,7 @@ from telos.training.config import (
     Prediction,
     Recipe,
     Representation,
+    Sketched,
     Weights,
 )
 from telos.training.heads import fit_decoder, fit_readouts
@@ -21,6 +22,7 @@ __all__ = [
     "Prediction",
     "Recipe",
     "Representation",
+    "Sketched",
     "Weights",
     "fit_decoder",
     "fit_readouts",

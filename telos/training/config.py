@@ -33,6 +33,7 @@ class Architecture:
     predictor: PredictorSettings = field(default_factory=Glimpse)
     recovered: Recovered = "each"
     ensemble: int = 2
+    held: bool = True  # plan one action per block; otherwise one per environment step
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,24 @@ class Representation:
 
 
 @dataclass(frozen=True)
+class Sketched:
+    """The only stage of LeWM (arXiv 2603.19312): predict the next embedding, and keep embeddings normal.
+
+    Encoder and predictor together, no inverse dynamics, no variance or covariance terms: SIGReg alone
+    keeps the representation from collapsing.
+    """
+
+    optimisation: Optimisation = field(
+        default_factory=lambda: Optimisation(
+            steps=20_000, batch=128, learning_rate=5e-5, weight_decay=1e-3, decay_from=0.0, clip=1.0
+        )
+    )
+    horizon: int = 3  # predictor steps per window, each from all embeddings before it
+    sigreg: float = 0.09  # its weight
+    slices: int = 1024  # random directions that SIGReg looks along
+
+
+@dataclass(frozen=True)
 class Prediction:
     """The second stage: the predictors alone, each on its own windows, on states of the frozen encoder."""
 
@@ -102,7 +121,7 @@ class Recipe:
     world: str
     collection: Collection = field(default_factory=Collection)
     architecture: Architecture = field(default_factory=Architecture)
-    representation: Representation = field(default_factory=Representation)
-    prediction: Prediction = field(default_factory=Prediction)
+    representation: Representation | Sketched = field(default_factory=Representation)
+    prediction: Prediction | None = field(default_factory=Prediction)
     heads: Heads = field(default_factory=Heads)
     configurator: Configurator = field(default_factory=Configurator)

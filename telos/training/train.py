@@ -17,11 +17,12 @@ from telos.errors import TrainingError
 from telos.model import Model, ModelConfig
 from telos.progress import Progress, silent
 from telos.training.batches import BlockWindows
-from telos.training.config import Prediction, Recipe, Representation
+from telos.training.config import Prediction, Recipe, Representation, Sketched
 from telos.training.heads import decoder_step, fit_readouts
 from telos.training.latents import Latents
 from telos.training.representation import representation_loss
 from telos.training.run import Run, Step
+from telos.training.sketched import sketched_loss
 from telos.world_model import GlimpsePredictor
 
 INDICATORS_EVERY = 50
@@ -63,7 +64,7 @@ def train(
         )
         model.encoder.eval()
         # Encoding every frame takes a while, and only this stage needs it.
-        if "prediction" not in run.finished:
+        if recipe.prediction is not None and "prediction" not in run.finished:
             run.stage_loop(
                 "prediction",
                 model.predictors.parameters(),
@@ -101,7 +102,7 @@ def model_config(store: EpisodeStore, recipe: Recipe) -> ModelConfig:
         world=schema.world or recipe.world,
         frame_shape=schema.frame_shape,
         action_space=replace(
-            schema.action_space.within(recipe.collection.share), block=parts.block, held=True
+            schema.action_space.within(recipe.collection.share), block=parts.block, held=parts.held
         ),
         frames=parts.frames,
         perception=parts.perception,
@@ -127,7 +128,7 @@ def _new_model(config: ModelConfig, store: EpisodeStore, recipe: Recipe, seed: i
 
 
 def _representation_step(
-    model: Model, store: EpisodeStore, settings: Representation, *, allow_collapse: bool
+    model: Model, store: EpisodeStore, settings: Representation | Sketched, *, allow_collapse: bool
 ) -> Step:
     config = model.config
     windows = BlockWindows(
@@ -141,8 +142,13 @@ def _representation_step(
 
     def step(generator: torch.Generator, number: int) -> tuple[Tensor, dict[str, float | Tensor]]:
         pixels, actions = windows.sample(batch, generator)
-        scene_at = torch.randint(settings.horizon + 1, (batch,), generator=generator)
-        loss, terms, states = representation_loss(model, pixels, actions, settings.weights, scene_at=scene_at)
+        if isinstance(settings, Sketched):
+            loss, terms, states = sketched_loss(model, pixels, actions, settings, generator)
+        else:
+            shown = torch.randint(settings.horizon + 1, (batch,), generator=generator)
+            loss, terms, states = representation_loss(
+                model, pixels, actions, settings.weights, scene_at=shown
+            )
         values: dict[str, float | Tensor] = {key: term.detach() for key, term in terms.items()}
         if (number + 1) % INDICATORS_EVERY == 0:
             values |= ssl.indicators(states)

@@ -1,15 +1,18 @@
 """World model: predictors, and the one place that unrolls them."""
 
+from telos.world_model.history import History, HistoryPredictor
 from telos.world_model.inverse import InverseDynamics
 from telos.world_model.predictor import Glimpse, GlimpsePredictor, Predictor, action_scale
 from telos.world_model.unroll import Predict, unroll
 
-PredictorSettings = Glimpse
+PredictorSettings = Glimpse | History
 """The settings of every predictor."""
 
 __all__ = [
     "Glimpse",
     "GlimpsePredictor",
+    "History",
+    "HistoryPredictor",
     "InverseDynamics",
     "Predict",
     "Predictor",

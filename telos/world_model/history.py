@@ -1,0 +1,123 @@
+"""A predictor that looks back: a causal transformer over the last few states and actions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from telos.nn import ConditionedBlock, Seen, projector
+from telos.types import ActionSpace
+from telos.world_model.predictor import Predictor, action_scale
+
+
+@dataclass(frozen=True)
+class History:
+    """The settings of a `HistoryPredictor`. As given, LeWM's."""
+
+    length: int = 3  # blocks that are looked back on, the present one included
+    depth: int = 6
+    heads: int = 16
+    head_size: int = 64
+    hidden: int = 2048
+    projection: int = 2048  # hidden units of the projector
+    dropout: float = 0.1
+
+    def __post_init__(self) -> None:
+        for name in ("length", "depth", "heads", "head_size", "hidden", "projection"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1; got {getattr(self, name)}.")
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"dropout must be at least 0 and below 1; got {self.dropout}.")
+
+    def build(
+        self, *, size: int, frames: int, space: ActionSpace, keypoints: int, scene_channels: int
+    ) -> HistoryPredictor:
+        """A new predictor of what moves, `[D]` with D = `size`. `ValueError` where there is a scene."""
+        if scene_channels:
+            raise ValueError("History knows no scene; give scene_channels=0, or use Glimpse.")
+        return HistoryPredictor(self, size=size, space=space)
+
+
+class HistoryPredictor(Predictor):
+    """The next state from at most `length` states and the blocks of actions that followed them.
+
+    The shape of LeWM's predictor (arXiv 2603.19312): states with learned positions in the window are the
+    tokens of a causal transformer, conditioned on the actions by AdaLN; a projector gives what comes next.
+    Imagining begins with one state, so the window grows to its length and then slides.
+
+    Imagining does no work twice: actions are embedded, and modulations made, once per candidate and
+    block; while the window grows, keys and values of earlier states are kept; when it slides its positions
+    change, so all of it is computed again, but in the last layer only for the last state.
+    """
+
+    action_mean: Tensor
+
+    def __init__(self, settings: History, *, size: int, space: ActionSpace) -> None:
+        super().__init__()
+        self.settings = settings
+        self.register_buffer("action_scale", action_scale(space))
+        self.register_buffer("action_mean", torch.zeros(space.dimension))
+        told = space.dimension * space.block
+        self.embed = nn.Sequential(
+            nn.Linear(told, 10), nn.Linear(10, 4 * size), nn.SiLU(), nn.Linear(4 * size, size)
+        )
+        self.places = nn.Parameter(torch.randn(settings.length, size))
+        self.blocks = nn.ModuleList(
+            ConditionedBlock(
+                size,
+                heads=settings.heads,
+                head_size=settings.head_size,
+                hidden=settings.hidden,
+                dropout=settings.dropout,
+            )
+            for _ in range(settings.depth)
+        )
+        self.norm = nn.LayerNorm(size)
+        self.project = projector(size, settings.projection, size)
+
+    def forward(self, moving: Tensor, blocks: Tensor) -> Tensor:
+        """What moves one block after each of `[N, T, D]`, T at most the window: `[N, T, D]`, in parallel.
+
+        `blocks` `[N, T, block * A]` are the actions that follow each state. A prediction sees no later state.
+        """
+        condition, tokens = self.embedded(blocks), moving + self.places[: moving.shape[1]]
+        for block in self._blocks():
+            tokens, _ = block(tokens, block.modulations(condition))
+        return self.project(self.norm(tokens).flatten(0, 1)).unflatten(0, moving.shape[:2])
+
+    def embedded(self, blocks: Tensor) -> Tensor:
+        """Blocks of actions `[..., block * A]` to conditions `[..., D]`."""
+        each = blocks.unflatten(-1, (-1, len(self.action_scale)))
+        return self.embed(((each - self.action_mean) * self.action_scale).flatten(-2))
+
+    def imagine(self, moving: Tensor, blocks: Tensor, scene: Tensor | None) -> Tensor:
+        """What moves `[B, S, T+1, D]`. The candidates' modulations are held at once, 6 `depth` D each."""
+        lead = blocks.shape[:2]
+        states, window = [moving.reshape(-1, 1, moving.shape[-1])], self.settings.length
+        conditions = self.embedded(blocks.flatten(0, 1))
+        modulations = [block.modulations(conditions) for block in self._blocks()]
+        seen: list[Seen | None] = [None] * len(self.blocks)
+        for step in range(blocks.shape[2]):
+            if step < window:
+                tokens, told = states[-1] + self.places[step], slice(step, step + 1)
+            else:
+                told = slice(step + 1 - window, step + 1)
+                tokens = torch.cat(states[-window:], 1) + self.places
+            for layer, block in enumerate(self._blocks()):
+                tokens, seen[layer] = block(
+                    tokens,
+                    modulations[layer][:, told],
+                    seen[layer] if step < window else None,
+                    last=layer + 1 == len(self.blocks),
+                )
+            states.append(self.project(self.norm(tokens[:, -1]))[:, None].to(moving.dtype))
+        return torch.cat(states, 1).unflatten(0, lead)
+
+    def _blocks(self) -> list[ConditionedBlock]:
+        found = []
+        for block in self.blocks:
+            assert isinstance(block, ConditionedBlock)
+            found.append(block)
+        return found
