@@ -45,7 +45,7 @@ def load_lewm(
     Args:
         weights: a safetensors file, or the state dict of `stable_worldmodel.wm.lewm.LeWM`.
         config: of the model: `perception=Patches(...)` and `predictor=History(...)` of the sizes that it was
-            trained with, `frames=1`, `ensemble=1`, `recovered="none"`, and an action space of its block.
+            trained with, `frames=1`, `ensemble=1`, and an action space of its block.
         action_mean: `[A]`, of its training actions; by default 0.
         action_deviation: `[A]`, of its training actions; by default 1.
 
@@ -117,12 +117,11 @@ def _parts(model: Model) -> tuple[PatchEncoder, HistoryPredictor]:
     if (
         not isinstance(encoder, PatchEncoder)
         or not isinstance(predictor, HistoryPredictor)
-        or (config.frames, config.ensemble, config.recovered) != (1, 1, "none")
+        or (config.frames, config.ensemble) != (1, 1)
     ):
         raise ValueError(
-            "LeWM is perception=Patches(...), predictor=History(...), frames=1, ensemble=1 and "
-            f"recovered='none'; got {config.perception}, {config.predictor}, {config.frames}, "
-            f"{config.ensemble} and {config.recovered!r}."
+            "LeWM is perception=Patches(...), predictor=History(...), frames=1 and ensemble=1; got "
+            f"{config.perception}, {config.predictor}, {config.frames} and {config.ensemble}."
         )
     return encoder, predictor
 

@@ -33,18 +33,23 @@ def lewm() -> Recipe:
 
 
 def lewm_short() -> Recipe:
-    """The same model on frames of 56 px, 16 patches, for half an hour of one core: to plan with, not to trust."""
+    """The same model on frames of 56 px, sixteen patches, in a quarter of an hour on one core.
+
+    With inverse dynamics: after 100 steps without it, 0.3 % of the variance was within episodes, where
+    the dot moves; the rest told layouts apart.
+    """
     full = lewm()
     return replace(
         full,
         name="lewm-short",
         collection=Collection(),
-        architecture=replace(full.architecture, perception=Patches(resolution=56)),
+        architecture=replace(full.architecture, perception=Patches(resolution=56), recovered="mean"),
         representation=Sketched(
             optimisation=Optimisation(
                 steps=500, batch=48, learning_rate=5e-4, weight_decay=1e-3, decay_from=0.5, clip=1.0
             ),
             slices=256,
+            inverse=1.0,
         ),
     )
 

@@ -77,8 +77,9 @@ class Representation:
 class Sketched:
     """The only stage of LeWM (arXiv 2603.19312): predict the next embedding, and keep embeddings normal.
 
-    Encoder and predictor together, no inverse dynamics, no variance or covariance terms: SIGReg alone
-    keeps the representation from collapsing.
+    Encoder and predictor together, no variance or covariance terms: SIGReg alone keeps the representation
+    from collapsing. Where layouts differ between episodes it does not keep what moves from being left
+    out (a slow-feature collapse); `inverse` adds inverse dynamics, which LeWM does not have.
     """
 
     optimisation: Optimisation = field(
@@ -89,6 +90,7 @@ class Sketched:
     horizon: int = 3  # predictor steps per window, each from all embeddings before it
     sigreg: float = 0.09  # its weight
     slices: int = 1024  # random directions that SIGReg looks along
+    inverse: float = 0.0  # the weight of inverse dynamics; 0 is LeWM
 
 
 @dataclass(frozen=True)

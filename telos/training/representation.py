@@ -31,7 +31,6 @@ def representation_loss(
         actions: `[B, T, block * A]`.
         scene_at: int64 `[B]` in 0..T, the frame whose scene is used.
     """
-    assert model.inverse is not None, "these terms include inverse dynamics"
     encoder, rows = model.encoder, torch.arange(len(pixels), device=pixels.device)
     with model.precision():
         features = encoder.features(pixels.flatten(0, 1))
@@ -39,19 +38,30 @@ def representation_loss(
         scene = encoder.scene_of(features.unflatten(0, pixels.shape[:2])[rows, scene_at])
         predict = partial(model.predictor, scene=scene)
         imagined = unroll(predict, moving[:, None, 0], actions[:, None])[:, 0]
-        recovered = model.inverse(moving[:, :-1], moving[:, 1:]).float()
     pose = moving[..., : model.config.pose_size]
     around = pose - pose.mean(1, keepdim=True) if weights.around_window_mean else pose
-    each = actions.unflatten(-1, (model.config.action_space.block, -1)) * model.predictor.action_scale
-    taken = each.mean(-2) if model.config.recovered == "mean" else each.flatten(-2)
     terms = {
         "prediction": ssl.relative_prediction_loss(
             imagined[:, 1:], moving[:, 1:], around_window_mean=weights.around_window_mean
         ),
-        "inverse": ssl.inverse_dynamics_loss(recovered, taken),
+        "inverse": inverse_dynamics(model, moving, actions),
         "variance": ssl.variance_loss(around, target=weights.deviation),
         "covariance": ssl.covariance_loss(around),
         "temporal": ssl.temporal_similarity_loss(pose),
     }
     loss = torch.stack([getattr(weights, name) * term for name, term in terms.items()]).sum()
     return loss, terms, moving.detach()
+
+
+def inverse_dynamics(model: Model, moving: Tensor, actions: Tensor) -> Tensor:
+    """How badly the scaled actions `[B, T, block * A]` are told from what moves, `[B, T+1, D]`; a scalar.
+
+    `ValueError` where the model was not made to tell them.
+    """
+    if model.inverse is None:
+        raise ValueError("the model tells no actions; make it with recovered='each' or 'mean'.")
+    with model.precision():
+        recovered = model.inverse(moving[:, :-1], moving[:, 1:]).float()
+    each = actions.unflatten(-1, (model.config.action_space.block, -1)) * model.predictor.action_scale
+    taken = each.mean(-2) if model.config.recovered == "mean" else each.flatten(-2)
+    return ssl.inverse_dynamics_loss(recovered, taken)

@@ -8,6 +8,7 @@ from torch import Tensor
 from telos import ssl
 from telos.model import Model
 from telos.training.config import Sketched
+from telos.training.representation import inverse_dynamics
 from telos.world_model import HistoryPredictor
 
 
@@ -25,7 +26,8 @@ def sketched_loss(
         generator: draws SIGReg's directions.
 
     Raises:
-        ValueError: the model's predictor has no history, or T is longer than it.
+        ValueError: the model's predictor has no history, or T is longer than it; or inverse dynamics is
+            asked of a model without.
     """
     predictor = model.predictor
     if not isinstance(predictor, HistoryPredictor) or predictor.settings.length < actions.shape[1]:
@@ -41,4 +43,8 @@ def sketched_loss(
         "prediction": (predicted - moving[:, 1:]).square().mean(),
         "sigreg": ssl.sigreg(moving.transpose(0, 1), generator, slices=settings.slices),
     }
-    return terms["prediction"] + settings.sigreg * terms["sigreg"], terms, moving.detach()
+    loss = terms["prediction"] + settings.sigreg * terms["sigreg"]
+    if settings.inverse:
+        terms["inverse"] = inverse_dynamics(model, moving, actions)
+        loss = loss + settings.inverse * terms["inverse"]
+    return loss, terms, moving.detach()

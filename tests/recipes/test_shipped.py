@@ -12,6 +12,7 @@ def test_the_checkpoint_that_ships_is_of_the_recipe_rooms():
     recipe = recipes.get("rooms")
     sizes = dict(vars(recipe.architecture))
     assert model.config.action_space.block == sizes.pop("block")
+    assert model.config.action_space.held == sizes.pop("held")
     assert {name: getattr(model.config, name) for name in sizes} == sizes
     assert model.config.world == recipe.world
     assert model.decoder is not None
