@@ -68,8 +68,6 @@ def test_a_recipe_of_it_trains_to_a_model_that_plans(tmp_path):
         telos.make("telos/TwoRooms-v0", 4), tmp_path / "data", episodes=8, length=30, seed=0
     )
     model = telos.train(store, recipe, tmp_path / "run")
-    found = telos.evaluate(
-        model, recipe.world, tasks=1, configurator=recipe.configurator, floors=False
-    )
+    found = telos.evaluate(model, recipe.world, tasks=1, configurator=recipe.configurator, floors=False)
     assert found.planning.plans > 0
     assert torch.equal(Model.load(tmp_path / "run" / "model").predictor.places, model.predictor.places)
