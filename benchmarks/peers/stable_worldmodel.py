@@ -154,7 +154,9 @@ def scores(model: Any, info: dict[str, Tensor], candidates: Tensor, *, rows: int
     """The peer's cost `[S]` of candidates `[S, T, size]` for one problem."""
     found = []
     for some in candidates.split(rows):
-        expanded = {name: value[:, None].expand(1, len(some), *value.shape[1:]) for name, value in info.items()}
+        expanded = {
+            name: value[:, None].expand(1, len(some), *value.shape[1:]) for name, value in info.items()
+        }
         found.append(model.get_cost(expanded, some[None])[0])
     return torch.cat(found)
 
@@ -275,7 +277,10 @@ def reference(model: Any, *, size: int, candidates: int, horizon: int) -> dict[s
     rollouts, costs = [], []
     for one in range(2):  # its `get_cost` takes one problem at a time: the goal lacks the axis of candidates
         info = {"pixels": start, "goal": goal, "action": torch.zeros(2, 1, size)}
-        info = {name: value[one, None, None].expand(1, candidates, *value.shape[1:]) for name, value in info.items()}
+        info = {
+            name: value[one, None, None].expand(1, candidates, *value.shape[1:])
+            for name, value in info.items()
+        }
         costs.append(model.get_cost(info, actions[one, None])[0])
         rollouts.append(info["predicted_emb"][0])
     kept |= {"costs": torch.stack(costs), "rollout": torch.stack(rollouts)}

@@ -11,6 +11,9 @@ from telos.nn import ConditionedBlock, Seen, projector
 from telos.types import ActionSpace
 from telos.world_model.predictor import Predictor, action_scale
 
+ROWS = 128
+"""At most so many candidates are imagined at once where no gradient is needed."""
+
 
 @dataclass(frozen=True)
 class History:
@@ -93,13 +96,19 @@ class HistoryPredictor(Predictor):
         return self.embed(((each - self.action_mean) * self.action_scale).flatten(-2))
 
     def imagine(self, moving: Tensor, blocks: Tensor, scene: Tensor | None) -> Tensor:
-        """What moves `[B, S, T+1, D]`. The candidates' modulations are held at once, 6 `depth` D each."""
-        lead = blocks.shape[:2]
-        states, window = [moving.reshape(-1, 1, moving.shape[-1])], self.settings.length
-        conditions = self.embedded(blocks.flatten(0, 1))
+        """What moves `[B, S, T+1, D]`. Without gradients, `ROWS` candidates at a time."""
+        lead, rows = blocks.shape[:2], blocks.shape[:2].numel() if torch.is_grad_enabled() else ROWS
+        begin, blocks = moving.reshape(-1, 1, moving.shape[-1]), blocks.flatten(0, 1)
+        parts = zip(begin.split(rows), blocks.split(rows), strict=True)
+        return torch.cat([self._imagine(*part) for part in parts]).unflatten(0, lead)
+
+    def _imagine(self, begin: Tensor, blocks: Tensor) -> Tensor:
+        """What moves `[N, T+1, D]` from `[N, 1, D]` on, after blocks `[N, T, block * A]`."""
+        states, window = [begin], self.settings.length
+        conditions = self.embedded(blocks)
         modulations = [block.modulations(conditions) for block in self._blocks()]
         seen: list[Seen | None] = [None] * len(self.blocks)
-        for step in range(blocks.shape[2]):
+        for step in range(blocks.shape[1]):
             if step < window:
                 tokens, told = states[-1] + self.places[step], slice(step, step + 1)
             else:
@@ -112,8 +121,8 @@ class HistoryPredictor(Predictor):
                     seen[layer] if step < window else None,
                     last=layer + 1 == len(self.blocks),
                 )
-            states.append(self.project(self.norm(tokens[:, -1]))[:, None].to(moving.dtype))
-        return torch.cat(states, 1).unflatten(0, lead)
+            states.append(self.project(self.norm(tokens[:, -1]))[:, None].to(begin.dtype))
+        return torch.cat(states, 1)
 
     def _blocks(self) -> list[ConditionedBlock]:
         found = []
