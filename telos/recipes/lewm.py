@@ -46,10 +46,11 @@ def lewm_short() -> Recipe:
         architecture=replace(full.architecture, perception=Patches(resolution=56), recovered="mean"),
         representation=Sketched(
             optimisation=Optimisation(
-                steps=500, batch=48, learning_rate=5e-4, weight_decay=1e-3, decay_from=0.5, clip=1.0
+                steps=600, batch=32, learning_rate=5e-4, weight_decay=1e-3, decay_from=0.5, clip=1.0
             ),
             slices=256,
-            inverse=1.0,
+            around_window_mean=True,
+            inverse=5.0,
         ),
     )
 

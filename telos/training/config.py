@@ -79,7 +79,7 @@ class Sketched:
 
     Encoder and predictor together, no variance or covariance terms: SIGReg alone keeps the representation
     from collapsing. Where layouts differ between episodes it does not keep what moves from being left
-    out (a slow-feature collapse); `inverse` adds inverse dynamics, which LeWM does not have.
+    out (a slow-feature collapse). `around_window_mean` and `inverse`, which LeWM does not have, are for that.
     """
 
     optimisation: Optimisation = field(
@@ -90,7 +90,8 @@ class Sketched:
     horizon: int = 3  # predictor steps per window, each from all embeddings before it
     sigreg: float = 0.09  # its weight
     slices: int = 1024  # random directions that SIGReg looks along
-    inverse: float = 0.0  # the weight of inverse dynamics; 0 is LeWM
+    around_window_mean: bool = False  # what SIGReg looks at: how windows vary, not how they differ
+    inverse: float = 0.0  # the weight of inverse dynamics
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -18,7 +20,8 @@ def sketched_loss(
     """LeWM's training energy of windows: the loss, its unweighted terms, and the embeddings `[B, T+1, D]`.
 
     Every embedding of a window is predicted from those before it, in parallel (squared error, gradients
-    reach both sides); SIGReg is taken over the windows of a batch, at each time apart.
+    reach both sides); SIGReg is taken over the windows of a batch, at each time apart, or around their means
+    over all of it.
 
     Args:
         pixels: uint8 `[B, T+1, frames * C, H, W]`.
@@ -39,9 +42,15 @@ def sketched_loss(
         moving, _ = model.encoder(pixels.flatten(0, 1))
         moving = moving.float().unflatten(0, pixels.shape[:2])
         predicted = predictor(moving[:, :-1], actions).float()
+    if settings.around_window_mean:
+        frames = moving.shape[1]
+        centred = (moving - moving.mean(1, keepdim=True)) * math.sqrt(frames / (frames - 1))
+        sketched = centred.flatten(0, 1)
+    else:
+        sketched = moving.transpose(0, 1)
     terms = {
         "prediction": (predicted - moving[:, 1:]).square().mean(),
-        "sigreg": ssl.sigreg(moving.transpose(0, 1), generator, slices=settings.slices),
+        "sigreg": ssl.sigreg(sketched, generator, slices=settings.slices),
     }
     loss = terms["prediction"] + settings.sigreg * terms["sigreg"]
     if settings.inverse:
