@@ -1,4 +1,4 @@
-"""CPU-seconds per plan, one episode at a time and 64 at once: `python -m benchmarks.plan_cost`.
+"""CPU-seconds per plan, one episode at a time, 8 and 64 at once: `python -m benchmarks.plan_cost`.
 
 The model that ships with telos, or another one, plans development tasks as `telos evaluate` does, replanning
 included; the cost of a plan is its mean over whole episodes. On one thread and on two. Writes
@@ -22,7 +22,7 @@ from telos import recipes
 from telos.evaluation import evaluate
 from telos.model import Model
 
-FULL = ((1, 8), (64, 64))  # episodes planned together, and episodes
+FULL = ((1, 8), (8, 16), (64, 64))  # episodes planned together, and episodes
 QUICK = ((1, 1), (8, 8))
 RESULT = Path(__file__).parent.parent / "results" / "plan_cost.json"
 
@@ -43,6 +43,7 @@ def measure(model: Model, recipe: recipes.Recipe, *, batch: int, episodes: int) 
         "plans": found.planning.plans,
         "evaluations_per_plan": round(found.planning.evaluations / found.planning.plans, 1),
         "cpu_seconds_per_plan": float(f"{found.planning.cpu_seconds / found.planning.plans:.3g}"),
+        "plans_per_cpu_second": round(found.planning.plans / found.planning.cpu_seconds, 1),
         "success": found.success,  # of too few tasks to say more than that the plans are those of the table
     }
 
