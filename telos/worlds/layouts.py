@@ -89,6 +89,22 @@ class TwoRooms:
         )
 
 
+class OneFloor(TwoRooms):
+    """TwoRooms with the wall in the middle and one door, always: LeWM's TwoRoom (arXiv 2603.19312).
+
+    The numbers differ between episodes all the same, so that some are held out; what is held out is where
+    the dot goes, not where the wall is.
+    """
+
+    @staticmethod
+    @lru_cache(maxsize=2048)
+    def floor(layout: int) -> Floor:
+        """The one floor there is."""
+        if not 0 <= layout < len(WALLS) * len(DOORS):
+            raise ValueError(f"layout must be in [0, {len(WALLS) * len(DOORS)}); got {layout}.")
+        return TwoRooms.floor(WALLS.index(GRID // 2) * len(DOORS) + DOORS.index(GRID // 4))
+
+
 class FourRooms:
     """A vertical and a horizontal wall that cross, and a door in each of the four half-walls."""
 

@@ -25,6 +25,7 @@ REACHED = 4.5 * SCALE
 IDS: Mapping[str, Callable[[], Layouts]] = {
     "telos/TwoRooms-v0": plans.TwoRooms,
     "telos/FourRooms-v0": plans.FourRooms,
+    "telos/TwoRoomsFixed-v0": plans.OneFloor,
 }
 
 
@@ -45,7 +46,7 @@ class Rooms:
     An action is a displacement in pixels; longer ones than 2.41 px are shortened to that.
 
     Args:
-        id: "telos/TwoRooms-v0" or "telos/FourRooms-v0".
+        id: "telos/TwoRooms-v0", "telos/FourRooms-v0", or "telos/TwoRoomsFixed-v0", which has one layout.
         num: how many copies.
         hazards: how many forbidden discs each episode draws; entering one has no effect on the dot.
         hazard_radius: the range that their radii are drawn from, in pixels.
