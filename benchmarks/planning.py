@@ -83,7 +83,7 @@ def ours(folder: Path) -> tuple[Model, Tensor]:
     setting = json.loads((folder / "setting.json").read_text())
     deviation, space = torch.tensor(setting["deviation"]), setting["space"]
     config = ModelConfig(
-        world="telos/TwoRooms-v0",
+        world="telos/TwoRoomsFixed-v0",
         frame_shape=(setting["side"], setting["side"], 3),
         action_space=ActionSpace(
             tuple(space["low"]), tuple(space["high"]), space["max_norm"], block=BLOCK, held=False

@@ -13,7 +13,7 @@ from telos.world_model import History
 
 
 def lewm() -> Recipe:
-    """18 million parameters, frames of 224 px, one layout: as published, for a GPU. `lewm-short` is for a CPU.
+    """18 million parameters, frames of 224 px, one layout: as published, for a GPU. `lewm-short` is smaller.
 
     In TwoRooms-v0, where walls differ between episodes, SIGReg alone tells layouts apart and leaves the
     dot out: after 100 short steps 0.3 % of the variance was within episodes.
