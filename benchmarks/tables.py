@@ -1,7 +1,7 @@
-"""The README's pictures and results table, of results/*.json: `python -m benchmarks.tables [--check]`.
+"""The tables of README and docs, of results/*.json: `python -m benchmarks.tables [--check]`.
 
-Without `--check` it writes the table between the README's markers. With it, it exits with 1 where the
-README says something else than the files do. A row whose file is missing is left out.
+Without `--check` it writes each table between its markers. With it, it exits with 1 where a page says
+something else than the files do. What has no file yet is left out.
 """
 
 from __future__ import annotations
@@ -13,8 +13,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from benchmarks import sections
+
 ROOT = Path(__file__).parent.parent
 BEGIN, END = "<!-- results: made by `python -m benchmarks.tables` -->", "<!-- /results -->"
+PAGES = {
+    "planners": ("docs/actor.md", sections.planners),
+    "safety": ("docs/guardrails.md", sections.safety),
+    "planning_lewm": ("docs/benchmarks.md", sections.planning),
+}
+"""Results that have a table on a page of their own, between markers of their name."""
 ROWS = {
     "two_rooms": "TwoRooms, walls never seen, the demo's recipe",
     "two_rooms_long": "TwoRooms, walls never seen, the longer recipe",
@@ -95,27 +103,37 @@ def section(root: Path) -> str:
     return pictures(root / "docs" / "images") + table(read(root / "results"))
 
 
-def filled(readme: str, section: str) -> str:
-    """The README with `section` between its markers."""
-    before, begin, rest = readme.partition(BEGIN)
-    _, end, after = rest.partition(END)
+def filled(page: str, section: str, name: str = "results") -> str:
+    """A page with `section` between the markers of this name."""
+    first, last = BEGIN.replace("results", name), END.replace("results", name)
+    before, begin, rest = page.partition(first)
+    _, end, after = rest.partition(last)
     if not begin or not end:
-        raise ValueError(f"README.md must hold the lines {BEGIN} and {END}.")
-    return f"{before}{BEGIN}\n{section}\n{END}{after}"
+        raise ValueError(f"the page must hold the lines {first} and {last}.")
+    return f"{before}{first}\n{section}\n{last}{after}"
+
+
+def pages(root: Path) -> dict[Path, str]:
+    """What every page with tables should hold."""
+    results = read(root / "results")
+    found = {root / "README.md": filled((root / "README.md").read_text(), section(root))}
+    for name, (page, table_of) in PAGES.items():
+        path, told = root / page, table_of(results[name]) if name in results else "Not measured yet."
+        found[path] = filled(found.get(path, path.read_text()), told, name)
+    return found
 
 
 def main() -> None:
-    """Write the table, or compare it."""
+    """Write the tables, or compare them."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true", help="compare only; exit with 1 where they differ")
     check = parser.parse_args().check
-    readme = ROOT / "README.md"
-    wanted = filled(readme.read_text(), section(ROOT))
-    if wanted == readme.read_text():
-        return
-    if check:
-        sys.exit("README.md does not say what results/*.json do; run `python -m benchmarks.tables`.")
-    readme.write_text(wanted)
+    for path, wanted in pages(ROOT).items():
+        if wanted == path.read_text():
+            continue
+        if check:
+            sys.exit(f"{path.name} does not say what results/*.json do; run `python -m benchmarks.tables`.")
+        path.write_text(wanted)
 
 
 if __name__ == "__main__":

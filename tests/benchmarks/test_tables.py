@@ -1,4 +1,4 @@
-"""The README's results table says what results/*.json say."""
+"""The tables of README and docs say what results/*.json say."""
 
 from benchmarks import tables
 
@@ -15,9 +15,9 @@ RESULT = {
 }
 
 
-def test_the_readme_is_up_to_date():
-    readme = (tables.ROOT / "README.md").read_text()
-    assert tables.filled(readme, tables.section(tables.ROOT)) == readme
+def test_every_page_is_up_to_date():
+    for path, wanted in tables.pages(tables.ROOT).items():
+        assert path.read_text() == wanted, path.name
 
 
 def test_a_row_has_its_interval_and_its_floors():

@@ -1,0 +1,112 @@
+"""The tables of planners, of safety and of planning beside peers, as Markdown, of results/*.json."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+Result = Mapping[str, Any]
+
+WORLDS = {"two_rooms": "TwoRooms", "four_rooms": "FourRooms", "reacher": "Reacher-v5"}
+
+
+def planners(result: Result) -> str:
+    """Energy and success of every planner in every world."""
+    parts = []
+    for world, setting in result["settings"].items():
+        rows = [row for row in result["rows"] if row["world"] == world]
+        if not rows:
+            continue
+        budgets = setting["budgets"]
+        ends = [f"energy at {budget:,}" for budget in budgets]
+        head = ["planner", *ends, "CPU-s", "success", "95 % interval", "evaluations", "CPU-s"]
+        lines = [_line(head), _line(["---"] * len(head))]
+        for name in dict.fromkeys(row["planner"] for row in rows):
+            mine = [row for row in rows if row["planner"] == name]
+            energies = {row["budget"]: row for row in mine if row["measure"] == "energy"}
+            cells = [f"{energies[budget]['energy']:.4f}" if budget in energies else "" for budget in budgets]
+            seconds = (
+                f"{energies[budgets[-1]]['cpu_seconds_per_plan']:.3f}" if budgets[-1] in energies else ""
+            )
+            reached = next((row for row in mine if row["measure"] == "success"), None)
+            lines.append(_line([f"`{name}`", *cells, seconds, *_success(reached)]))
+        if world in result["recipes"]:
+            recipe = result["recipes"][world]
+            lines.append(
+                _line([f"the recipe `{setting['recipe']}`", *[""] * len(budgets), "", *_success(recipe)])
+            )
+        reached = next((row["n"] for row in rows if row["measure"] == "success"), 0)
+        parts.append(f"**{WORLDS[world]}** ({setting['tasks']} first plans; {reached} episodes):")
+        parts.append("\n".join(lines))
+    return "\n\n".join([*parts, f"Made by `{result['command']}`; [file](../results/planners.json)."])
+
+
+def safety(result: Result) -> str:
+    """Violations against what was asked, and the success beside the oracle's."""
+    head = ["alpha", "episodes with a true violation", "95 % interval", "n", "success", "the oracle's"]
+    lines = [_line(head), _line(["---"] * len(head))]
+    for row in result["alphas"]:
+        cells = (
+            f"{row['alpha']:g}",
+            _percent(row["violations"]),
+            _interval(row["interval"]),
+            f"{row['n']}",
+            _percent(row["success"]),
+            _percent(row["oracle_success"]),
+        )
+        lines.append(_line(cells))
+    return "\n".join([*lines, "", f"Made by `{result['command']}`; [file](../results/safety.json)."])
+
+
+def planning(result: Result) -> str:
+    """What telos and stable-worldmodel's planner need, with the same weights."""
+    head = ["", "telos", "stable-worldmodel", "ratio"]
+    lines = [_line(head), _line(["---"] * len(head))]
+    for threads in (1, 2):
+        one = result[f"threads_{threads}"]
+        ours, theirs = one["cpu_seconds_per_plan"], one["peer_cpu_seconds_per_plan"]
+        label = f"the same candidates, CPU-seconds, {threads} thread{'s' if threads > 1 else ''}"
+        lines.append(_line([label, f"{ours:.1f}", f"{theirs:.1f}", f"{theirs / ours:.1f}"]))
+        planned = one["planner_cpu_seconds_per_plan"]
+        label = f"its own plan, CPU-seconds, {threads} thread{'s' if threads > 1 else ''}"
+        lines.append(_line([label, f"{planned:.2f}", f"{theirs:.1f}", f"{theirs / planned:.1f}"]))
+    energies = (result["energy"], result["peer_energy"])
+    lines.append(
+        _line([f"energy of the plan, median of {result['states']}", *(f"{e:.3f}" for e in energies), ""])
+    )
+    rises = (result["peak_rise_megabytes"], result["peer_peak_rise_megabytes"])
+    lines.append(
+        _line(
+            [
+                "memory that planning adds, MB",
+                *(f"{rise:.0f}" for rise in rises),
+                f"{rises[1] / rises[0]:.1f}",
+            ]
+        )
+    )
+    return "\n".join(
+        [*lines, "", "Made by `python -m benchmarks.planning`; [file](../results/planning_lewm.json)."]
+    )
+
+
+def _success(row: Result | None) -> list[str]:
+    if row is None:
+        return [""] * 4
+    return [
+        _percent(row["success"]),
+        _interval(row["interval"]),
+        f"{row['evaluations']:,.0f}",
+        f"{row['cpu_seconds_per_plan']:.3f}",
+    ]
+
+
+def _line(cells: Any) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %"
+
+
+def _interval(ends: Any) -> str:
+    return f"{100 * ends[0]:.1f} to {100 * ends[1]:.1f} %"
