@@ -1,0 +1,77 @@
+"""The figure of planners, of results/planners.json: `python -m benchmarks.figures`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from benchmarks.sections import WORLDS
+
+ROOT = Path(__file__).parent.parent
+PATH = ROOT / "docs" / "images" / "planners.png"
+
+
+def draw(result: Mapping[str, Any], path: Path) -> None:
+    """Above, energy against CPU-seconds per plan; below, success against them; a column per world."""
+    worlds = [world for world in result["settings"] if any(row["world"] == world for row in result["rows"])]
+    figure = Figure(figsize=(4.4 * len(worlds), 7.2), layout="constrained")
+    names = list(dict.fromkeys(row["planner"] for row in result["rows"]))
+    colours = dict(zip(names, matplotlib.colormaps["tab20"].colors, strict=False))
+    axes = figure.subplots(2, len(worlds), squeeze=False)
+    for column, world in enumerate(worlds):
+        rows = [row for row in result["rows"] if row["world"] == world]
+        _energies(axes[0][column], rows, colours)
+        _successes(axes[1][column], rows, colours, result["recipes"].get(world))
+        axes[0][column].set_title(WORLDS[world])
+    axes[0][0].set_ylabel("energy of the first plan,\nas a share of resting")
+    axes[1][0].set_ylabel("success")
+    handles, labels = axes[0][0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=6, frameon=False, fontsize=8)
+    FigureCanvasAgg(figure)
+    figure.savefig(path, dpi=130)
+
+
+def _energies(axes: Axes, rows: list[dict[str, Any]], colours: Mapping[str, Any]) -> None:
+    for name, colour in colours.items():
+        mine = sorted(
+            (row for row in rows if row["planner"] == name and row["measure"] == "energy"),
+            key=lambda row: row["cpu_seconds_per_plan"],
+        )
+        seconds = [row["cpu_seconds_per_plan"] for row in mine]
+        axes.plot(seconds, [row["energy"] for row in mine], "o-", ms=3, lw=1.3, color=colour, label=name)
+    axes.set(xscale="log", yscale="log", xlabel="CPU-seconds per plan")
+    axes.grid(alpha=0.25)
+
+
+def _successes(
+    axes: Axes, rows: list[dict[str, Any]], colours: Mapping[str, Any], recipe: Mapping[str, Any] | None
+) -> None:
+    for row in rows:
+        if row["measure"] == "success":
+            _point(axes, row, colours[row["planner"]], "o")
+    if recipe is not None:
+        _point(axes, recipe, "black", "*")
+    axes.set(xscale="log", ylim=(-0.03, 1.03), xlabel="CPU-seconds per plan (the star is the recipe)")
+    axes.grid(alpha=0.25)
+
+
+def _point(axes: Axes, row: Mapping[str, Any], colour: Any, marker: str) -> None:
+    low, high = row["interval"]
+    error = [[row["success"] - low], [high - row["success"]]]
+    axes.errorbar(row["cpu_seconds_per_plan"], row["success"], error, fmt=marker, ms=6, lw=0.8, color=colour)
+
+
+def main() -> None:
+    """Draw it."""
+    draw(json.loads((ROOT / "results" / "planners.json").read_text()), PATH)
+
+
+if __name__ == "__main__":
+    main()
