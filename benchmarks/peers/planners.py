@@ -1,4 +1,4 @@
-"""telos' planners on a peer's own model: the same present, the same energy, and a share of the peer's rows."""
+"""telos' planners on a peer's own model: the same present and energy, and a share of the peer's rows."""
 
 from __future__ import annotations
 

@@ -316,7 +316,8 @@ def main() -> None:
     model = load(given.weights)
     size = model.action_encoder.input_dim
     if given.mode == "reference":
-        np.savez(given.paths[0], **reference(model, size=size, candidates=16, horizon=settings.horizon))
+        stages = reference(model, size=size, candidates=16, horizon=settings.horizon)
+        np.savez(given.paths[0], allow_pickle=False, **stages)
         return
     data, folder = np.load(given.paths[0]), given.paths[1]
     folder.mkdir(parents=True, exist_ok=True)
