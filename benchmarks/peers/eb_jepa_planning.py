@@ -9,7 +9,8 @@ the peer's own agent plan by `planning_mppi.yaml` and `planning_cem.yaml` from f
 environment, and then telos' planners from the same frames: imagination is the peer's predictor and the
 energy is the peer's, summed over the steps. The frame is encoded once, where the peer's agent encodes a copy
 of it for every candidate in every iteration. telos keeps to the longest step of the environment's actions,
-as the peer's CEM does and its MPPI does not. A row is one step of the predictor for one candidate.
+as the peer's CEM does and its MPPI does not (nor does the environment shorten its steps): `--bound` compares
+with that. A row is one step of the predictor for one candidate.
 """
 
 from __future__ import annotations
@@ -118,27 +119,30 @@ def peer_plan(agent: Any, frame: Tensor, *, seed: int) -> dict[str, Any]:
     memory, start = Memory(), cpu_seconds()
     result = planner.plan(frame, steps_left=200, eval_mode=True, t0=True)
     used = cpu_seconds() - start
+    bound = planner.max_norms[0]
+    shortened = result.actions * (bound / result.actions.norm(dim=-1, keepdim=True).clamp_min(bound))
     with torch.no_grad():
-        energy = planner.cost_function(result.actions.T[None], frame)
+        energy, within = planner.cost_function(torch.stack([result.actions.T, shortened.T]), frame).tolist()
     return {
         "planner": f"EB-JEPA {type(planner).__name__}",
         "share": 1.0,
         "cpu_seconds": round(used, 3),
         "rows": planner.num_samples * planner.n_iters * planner.plan_length,
-        "energy": [round(energy.item(), 4)],
+        "energy": [round(energy, 4)],
+        "energy_with_steps_shortened": round(within, 4),
         "energy_of_best_candidate": round(result.losses.min().item(), 4),
         "largest_step": round(result.actions.norm(dim=-1).max().item(), 2),
         "peak_rise_mib": memory.result()["peak_rise_mib"],
     }
 
 
-def contest(agent: Any, frame: Tensor, *, block: int) -> Contest:
+def contest(agent: Any, frame: Tensor, *, block: int, bound: float) -> Contest:
     """The same problem for telos. With `block` it decides once for that many steps.
 
-    The steps of a block stand side by side in its state, so that each counts in the energy.
+    The steps of a block stand side by side in its state, so that each counts in the energy. No step is
+    longer than `bound`.
     """
     planner, predictor = agent.planner, agent.model.predictor
-    bound = planner.max_norms[0]
     space = ActionSpace((-bound,) * 2, (bound,) * 2, max_norm=bound, block=block)
     with torch.no_grad():
         present, goal = agent.model.encode(frame).flatten(1), agent.goal_state_enc.flatten(1)
@@ -165,7 +169,14 @@ def contest(agent: Any, frame: Tensor, *, block: int) -> Contest:
 
 
 def compare(
-    path: Path, jepa: Any, *, states: int, planners: list[str], shares: list[float], blocks: list[int]
+    path: Path,
+    jepa: Any,
+    *,
+    states: int,
+    planners: list[str],
+    shares: list[float],
+    blocks: list[int],
+    bound: float,
 ) -> list[dict[str, Any]]:
     """The peer's plans and telos', problem by problem."""
     found = []
@@ -175,11 +186,11 @@ def compare(
             found.append({"state": state, **peer_plan(agent, frame, seed=state)})
         agent, frame = agent_of(path, jepa, planner="cem", seed=state)
         for block in blocks:
-            given = contest(agent, frame, block=block)
+            given = contest(agent, frame, block=block, bound=bound)
             for share in shares:
                 for entry in entries(candidates=200, iterations=20, share=share):
                     result = run(given, entry, seed=state)
-                    found.append({"state": state, "block": block, "share": share, **result})
+                    found.append({"state": state, "block": block, "bound": bound, "share": share, **result})
                     print(json.dumps(found[-1]), file=sys.stderr)
     return found
 
@@ -198,6 +209,7 @@ def main() -> None:
     parser.add_argument("--planner", nargs="*", choices=("mppi", "cem"), default=["mppi", "cem"])
     parser.add_argument("--share", type=float, nargs="*", default=[1.0, 0.1])
     parser.add_argument("--block", type=int, nargs="*", default=[1, 5])
+    parser.add_argument("--bound", type=float, default=2.45, help="telos' longest step")
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
     path, model = given.path.resolve(), given.model.resolve()
@@ -214,6 +226,7 @@ def main() -> None:
         planners=given.planner,
         shares=given.share,
         blocks=given.block,
+        bound=given.bound,
     )
     result = {"plans": plans, "threads": given.threads, "machine": machine()}
     assert folder is not None

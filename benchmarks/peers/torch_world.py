@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -123,6 +124,7 @@ def compare(model: Any, *, states: int, shares: list[float]) -> list[dict[str, A
             for entry in entries(candidates=SAMPLES, iterations=ITERATIONS, share=share):
                 result = run(contest(model, present, goal), entry, seed=state)
                 found.append({"state": state, "share": share, **result})
+                print(json.dumps(found[-1]), file=sys.stderr)
     return found
 
 
