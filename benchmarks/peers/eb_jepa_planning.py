@@ -184,6 +184,7 @@ def compare(
         for planner in planners:
             agent, frame = agent_of(path, jepa, planner=planner, seed=state)
             found.append({"state": state, **peer_plan(agent, frame, seed=state)})
+            print(json.dumps(found[-1]), file=sys.stderr)
         agent, frame = agent_of(path, jepa, planner="cem", seed=state)
         for block in blocks:
             given = contest(agent, frame, block=block, bound=bound)

@@ -120,6 +120,7 @@ def compare(model: Any, *, states: int, shares: list[float]) -> list[dict[str, A
         present, goal = latents[one, :1], latents[one, -1]
         with torch.no_grad():
             found.append({"state": state, **peer_plan(model, present, goal, seed=state)})
+            print(json.dumps(found[-1]), file=sys.stderr)
         for share in shares:
             for entry in entries(candidates=SAMPLES, iterations=ITERATIONS, share=share):
                 result = run(contest(model, present, goal), entry, seed=state)
