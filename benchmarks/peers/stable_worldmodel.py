@@ -1,23 +1,23 @@
-"""LeWM and its CEM planner as stable-worldmodel 0.1.1 has them (arXiv 2603.19312), measured in its own environment.
+"""LeWM and its CEM (arXiv 2603.19312) as stable-worldmodel 0.1.1 has them, measured in its own environment.
 
     python -m benchmarks.peers.stable_worldmodel init WEIGHTS
     python -m benchmarks.peers.stable_worldmodel reference WEIGHTS OUT.npz
     python -m benchmarks.peers.stable_worldmodel plan WEIGHTS OBSERVATIONS.npz FOLDER [--record]
     python -m benchmarks.peers.stable_worldmodel score WEIGHTS OBSERVATIONS.npz FOLDER --candidates FILE.npz
 
-WEIGHTS is the state dict of the peer's LeWM as safetensors; its action encoder says how long an action block is.
-OBSERVATIONS has `start` and `goal`, uint8 `[B, H, W, 3]` of the image size that LeWM was built for, and FILE
-`candidates` `[B, S, T, size]`. `plan` writes FOLDER/plans.npz and FOLDER/figures.json, and with `--record` also
-every candidate and its cost.
+WEIGHTS is the state dict of the peer's LeWM as safetensors; its action encoder says how long an action block
+is. OBSERVATIONS has `start` and `goal`, uint8 `[B, H, W, 3]` of the image size that LeWM was built for, and
+FILE `candidates` `[B, S, T, size]`. `plan` writes FOLDER/plans.npz and FOLDER/figures.json, and with
+`--record` also every candidate and its cost.
 
-The environment: `pip install torch einops numpy gymnasium loguru transformers safetensors` and
-`pip install --no-deps stable-worldmodel==0.1.1`. Its packages are imported without their `__init__`, which would
-import environments, data formats and torchvision; the files that are then imported are the model's and the
-solver's own, unchanged. LeWM is built with the values of the repository's `scripts/train/config/lewm.yaml` and
+The environment: `pip install torch einops numpy gymnasium loguru transformers safetensors` and `pip install
+--no-deps stable-worldmodel==0.1.1`. Its packages are imported without their `__init__`, which would import
+environments, data formats and torchvision; the files that are then imported are the model's and the solver's
+own, unchanged. LeWM is built with the values of the repository's `scripts/train/config/lewm.yaml` and
 planned with those of `scripts/plan/config` at tag 0.1.1. What its training script takes from
-`stable_pretraining.backbone.utils.vit_hf` is a transformers ViTModel, which is built here directly. Its solver
-reads two numbers of its configuration, `horizon` and `action_block`. Images are normalised before a plan is
-timed, as the peer's policy does before it calls the solver.
+`stable_pretraining.backbone.utils.vit_hf` is a transformers ViTModel, which is built here directly. Its
+solver reads two numbers of its configuration, `horizon` and `action_block`. Images are normalised before a
+plan is timed, as the peer's policy does before it calls the solver.
 """
 
 from __future__ import annotations
@@ -316,7 +316,8 @@ def main() -> None:
     model = load(given.weights)
     size = model.action_encoder.input_dim
     if given.mode == "reference":
-        np.savez(given.paths[0], **reference(model, size=size, candidates=16, horizon=settings.horizon))
+        stages = reference(model, size=size, candidates=16, horizon=settings.horizon)
+        np.savez(given.paths[0], allow_pickle=False, **stages)
         return
     data, folder = np.load(given.paths[0]), given.paths[1]
     folder.mkdir(parents=True, exist_ok=True)
