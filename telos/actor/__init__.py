@@ -10,10 +10,12 @@ from collections.abc import Callable, Mapping
 
 from telos.actor.aggregate import Cvar, cvar, mean, worst_case
 from telos.actor.gradient import Gradient, refine
+from telos.actor.hybrid import Hybrid
 from telos.actor.noise import Coloured, Knots
 from telos.actor.proposals import Gaussian, Segments, Variations, Wander
 from telos.actor.sampling import CEM, MPPI, Evolution, PredictiveSampling, RandomShooting
 from telos.actor.search import search
+from telos.actor.steppers import LBFGS, Adam
 from telos.actor.tree import Relay, Tree
 from telos.actor.warm_start import shift
 from telos.types import Planner
@@ -26,6 +28,8 @@ PLANNERS: Mapping[str, Callable[[], Planner]] = {
     "predictive_sampling": PredictiveSampling,
     "random_shooting": RandomShooting,
     "gradient": Gradient,
+    "lbfgs": lambda: Gradient(stepper=LBFGS()),
+    "hybrid": Hybrid,
     "tree": Tree,
     "relay": lambda: Relay(((3, Tree()), (1, Evolution()))),
 }
@@ -33,13 +37,16 @@ PLANNERS: Mapping[str, Callable[[], Planner]] = {
 
 __all__ = [
     "CEM",
+    "LBFGS",
     "MPPI",
     "PLANNERS",
+    "Adam",
     "Coloured",
     "Cvar",
     "Evolution",
     "Gaussian",
     "Gradient",
+    "Hybrid",
     "Knots",
     "PredictiveSampling",
     "RandomShooting",

@@ -1,8 +1,7 @@
-"""Planning by gradient: Adam through the differentiable rollout, from many starts at once."""
+"""Planning by gradient: descent through the differentiable rollout, from many starts at once."""
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 
 import torch
@@ -12,15 +11,19 @@ from telos.actor.archive import Clock, remember, to_plan
 from telos.actor.proposals import Means, Mixture, Proposal, Wander, reach
 from telos.actor.ranking import Scored, imagine, score
 from telos.actor.search import start
+from telos.actor.steppers import Adam, Evaluated, Stepper
 from telos.types import Plan, Problem, Trajectory
 
 
 @dataclass(frozen=True)
 class Gradient:
-    """Refine random starts, and the warm start, by gradient. One iteration of the budget is one step."""
+    """Refine random starts, and the warm start, by gradient. One iteration of the budget is one step.
+
+    `stepper` is `Adam(rate=...)`, or `LBFGS()`, which comes closer to the optimum of a smooth problem.
+    """
 
     starts: int = 16
-    rate: float = 0.1  # Adam's step, in half ranges of the action space; falls to zero over the iterations
+    stepper: Stepper = field(default_factory=Adam)
     explore: Proposal = field(default_factory=Wander)
 
     def __call__(self, problem: Problem) -> Plan:
@@ -28,24 +31,23 @@ class Gradient:
         with torch.no_grad():
             propose = Mixture(((1, Means()), (self.starts - 1, self.explore)))
             starts = propose(start(problem, spread=0.0), self.starts, problem.generator)
-        return refine(problem, starts, rate=self.rate)
+        return refine(problem, starts, stepper=self.stepper)
 
 
 def refine(
     problem: Problem,
     starts: Tensor,
     *,
-    rate: float = 0.1,
+    stepper: Stepper | None = None,
     penalty: float = 0.1,
     margin: float = 0.02,
     alternatives: int = 3,
     gap: float = 0.1,
 ) -> Plan:
-    """Improve plans `[B, S, T, size]` by projected Adam; the best one that was scored comes back.
+    """Improve plans `[B, S, T, size]` by projected descent; the best one that was scored comes back.
 
     Ranking, deadline and what is returned are as in `search.search`; if the deadline is past on entry the
-    starts are scored once. A candidate that stops being finite goes back to where it was and halves its
-    steps.
+    starts are scored once. A candidate that stops being finite goes back to where it was.
 
     Guardrails are held by an augmented Lagrangian. With h the positive excess of one guardrail summed over
     steps 1..T in the worst future, a candidate descends energy + sum (multiplier h + penalty / 2 h^2).
@@ -54,7 +56,7 @@ def refine(
     average over candidates (the energy at first, h at its largest), so that no weight depends on scales.
 
     Args:
-        rate: Adam's first step in half ranges of the action space; falls to zero as half a cosine.
+        stepper: how to step; by default `Adam()`.
         penalty: how fast multipliers change.
         margin: how far inside the allowed region to aim, in guardrails' scales, so that what is found is
             not on the wrong side of the border by rounding.
@@ -67,10 +69,9 @@ def refine(
     """
     clock, late = Clock(problem.budget.seconds), False
     space, steps = problem.level.action_space, problem.budget.iterations
-    actions = finite = space.project(starts.detach())
-    size = torch.full(actions.shape[:2], rate, dtype=actions.dtype, device=actions.device)[..., None, None]
+    actions, step_from = space.project(starts.detach()), (stepper or Adam()).begin()
+    half = reach(space, actions)
     lagrangian = _Lagrangian(penalty=penalty, margin=margin)
-    adam = _Adam(reach(space, actions))
     archive, trace, evaluations = None, [], 0
     for step in range(steps):
         late = clock.late()
@@ -81,20 +82,28 @@ def refine(
             leaf = actions.detach().requires_grad_(not last)
             trajectory = imagine(problem, leaf)
             scored, excesses = score(problem, trajectory)
-            loss = None if last else lagrangian(scored, excesses).sum()
+            losses = None if last else lagrangian(scored, excesses)
+            total = None if losses is None else losses.sum()
         archive = remember(
             archive, scored.detach(), _detached(trajectory), space=space, count=1 + alternatives, gap=gap
         )
         trace.append(archive.scored.energy[:, 0])
         evaluations += actions.shape[1] * trajectory.states.shape[2] * problem.horizon
-        if loss is None:
+        if losses is None or total is None:
             break
-        (slope,) = torch.autograd.grad(loss, leaf)
+        (slope,) = torch.autograd.grad(total, leaf)
+        now = Evaluated(
+            actions,
+            losses.detach(),
+            slope.nan_to_num(0, 0, 0),
+            scored.finite,
+            space=space,
+            half=half,
+            part=step / steps,
+            moved=bool(problem.guardrails),
+        )
         with torch.no_grad():
-            sound = scored.finite[..., None, None]
-            finite, size = torch.where(sound, actions, finite), torch.where(sound, size, size / 2)
-            pace = size * (1 + math.cos(math.pi * step / steps)) / 2
-            actions = space.project(finite - pace * adam(slope.nan_to_num(0, 0, 0)))
+            actions = space.project(step_from(now))
     assert archive is not None
     return to_plan(problem, archive, trace=trace, evaluations=evaluations, late=late)
 
@@ -131,27 +140,6 @@ def _mean(values: Tensor, mask: Tensor) -> Tensor:
     """The mean `[B, 1]` of those of `values` `[B, S]` that are in the mask; 0 without any."""
     count = mask.sum(1, keepdim=True).clamp_min(1)
     return torch.where(mask, values, 0).sum(1, keepdim=True) / count
-
-
-class _Adam:
-    """Adam (arXiv 1412.6980) in units of half the range `[size]`; each value of each candidate on its own.
-
-    Squares are forgotten sooner than usual: else the steep slopes of a violation, once left, keep the
-    steps small for the rest of the search.
-    """
-
-    def __init__(self, half: Tensor, *, decay: float = 0.9, square_decay: float = 0.95) -> None:
-        self._half, self._decay, self._square_decay = half, decay, square_decay
-        self._mean, self._square, self._count = torch.zeros(()), torch.zeros(()), 0
-
-    def __call__(self, slope: Tensor) -> Tensor:
-        """The step for a gradient `[B, S, T, size]`, to go against it at a rate of 1."""
-        slope, self._count = slope * self._half, self._count + 1
-        self._mean = self._decay * self._mean.to(slope) + (1 - self._decay) * slope
-        self._square = self._square_decay * self._square.to(slope) + (1 - self._square_decay) * slope.square()
-        mean = self._mean / (1 - self._decay**self._count)
-        square = self._square / (1 - self._square_decay**self._count)
-        return self._half * mean / (square.sqrt() + 1e-8)
 
 
 def _detached(trajectory: Trajectory) -> Trajectory:
