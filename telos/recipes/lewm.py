@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from telos.actor import CEM
+from telos.actor import Hybrid, RandomShooting
 from telos.configurator import Configurator
 from telos.perception import Patches
 from telos.training.config import Architecture, Collection, Optimisation, Recipe, Sketched
@@ -54,6 +54,10 @@ def lewm_short() -> Recipe:
 
 
 def _configurator() -> Configurator:
-    """Five blocks of five steps ahead, all executed, as LeWM's protocol has it."""
-    plan = Configuration(CEM(candidates=64, elites=8), horizon=5, budget=Budget(8), replan_every=25)
+    """Five blocks of five steps ahead, all executed, as LeWM's protocol has it.
+
+    A smooth energy of fifty free actions: one round of samples, and descent from the best four.
+    """
+    planner = Hybrid(RandomShooting(candidates=64), share=0.05)
+    plan = Configuration(planner, horizon=5, budget=Budget(18), replan_every=25)
     return Configurator(explore=plan, track=plan, settle=plan)
