@@ -10,7 +10,7 @@ from telos.errors import UnknownName
 from telos.evaluation import DEV_SEED, TEST_SEED, Record, Regions, evaluate
 from telos.types import Budget, Configuration
 from telos.worlds import Rooms
-from tests.evaluation.oracle import Oracle
+from telos.evaluation.oracle import Oracle
 
 
 def plans(situation):

@@ -10,7 +10,7 @@ from telos.data import collect
 from telos.evaluation import Across, Record, analyse, evaluate
 from telos.types import Budget, Configuration
 from telos.worlds import Rooms
-from tests.evaluation.oracle import Oracle
+from telos.evaluation.oracle import Oracle
 
 
 def plans(situation):
