@@ -62,6 +62,11 @@ class Cells:
             raise Busy
         return [load_with_arrays(self._path(name)) for name in names]
 
+    def total(self, key: str) -> float:
+        """The sum of one number over all cells that are stored."""
+        names = [path for path in sorted(self.folder.glob("*.npz")) if path != self._path("identity")]
+        return sum(load_with_arrays(path)[key] for path in names)
+
     def _path(self, name: str) -> Path:
         return self.folder / f"{name}.npz"
 

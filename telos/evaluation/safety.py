@@ -135,6 +135,7 @@ class Safety:
             "oracle": {"name": "the same planner on the true dynamics, buffer 0", **_told(oracle)},
             "interval": "Clopper-Pearson, two-sided 95 %",
             "bar": "the upper end of the interval at most 1.5 alpha (2 alpha at 0.01)",
+            "cpu_seconds": cells.total("cpu_seconds"),
             "config": plain(self._identity()),
             "versions": versions(),
             "machine": machine(),
@@ -151,11 +152,11 @@ class Safety:
             "calibration_seed": CALIBRATION_SEED,
         }
 
-    def _target(self, cells: Cells, target: Target) -> tuple[Calibration, list[_Episode]]:
+    def _target(self, cells: Cells, target: Target) -> _Found:
         """Calibrate for one alpha, and count on the test tasks.
 
-        The tasks of a round are the same for every alpha, and so are the test tasks: where two alphas hold the
-        same buffer, the episodes are the same too, and done once. What is said of one alpha does not mind.
+        The tasks of a round are the same for every alpha, and so are the test tasks: where two alphas hold
+        the same buffer, so are the episodes, which are done once. What is said of one alpha does not mind.
         """
         protocol = self.protocol
         pilot = self._episodes(cells, "pilot", 0.0, CALIBRATION_SEED, protocol.pilot)
@@ -180,7 +181,9 @@ class Safety:
         )
         stage = f"test {target.alpha:g}"
         tests = self._episodes(cells, stage, settled.calibration.buffer, SAFETY_SEED, target.test)
-        return settled.calibration, tests
+        errors = sorted(score_of(each.trial, buffer=0.0) for each in pilot)
+        rank = conformal_rank(len(errors), target.alpha)
+        return _Found(settled.calibration, tests, None if rank is None else errors[rank - 1])
 
     def _on(self) -> dict[str, Any]:
         return {
@@ -254,12 +257,12 @@ class Safety:
     def _row(
         self,
         target: Target,
-        found: tuple[Calibration, list[_Episode]],
+        found: _Found,
         oracle: list[_Episode],
         free: list[_Episode],
     ) -> dict[str, Any]:
         """What is stored of one alpha."""
-        calibration, episodes = found
+        calibration, episodes = found.calibration, found.tests
         told, same = _told(episodes), oracle[: len(episodes)]
         success = sum(each.success for each in same) / len(same)
         return {
@@ -273,8 +276,18 @@ class Safety:
             **_beside(episodes, free),
             "buffer": calibration.buffer,
             "calibration_holds": calibration.holds,
+            "buffer_by_errors": found.by_errors,
             "calibration": calibration.to_json(),
         }
+
+
+@dataclass(frozen=True, eq=False)
+class _Found:
+    """What came of one alpha."""
+
+    calibration: Calibration
+    tests: list[_Episode]
+    by_errors: float | None  # the buffer that the pilot's "errors" would ask for: any error, anywhere
 
 
 @dataclass(frozen=True, eq=False)
@@ -294,7 +307,9 @@ class _Episode:
 
 
 def _read(cell: Mapping[str, Any]) -> list[_Episode]:
-    arrays = (torch.from_numpy(np.asarray(cell[name])) for name in ("predicted", "true", "observed"))
+    arrays = (
+        torch.from_numpy(np.asarray(cell[name], np.float64)) for name in ("predicted", "true", "observed")
+    )
     trials = [Trial(*rows) for rows in zip(*arrays, strict=True)]
     return [_Episode(**row, trial=trial) for row, trial in zip(cell["rows"], trials, strict=True)]
 

@@ -5,10 +5,10 @@ import torch
 from telos.cost import Box, Disc
 from telos.errors import UnknownName
 from telos.evaluation import Across, Regions
+from telos.evaluation.oracle import Oracle
 from telos.evaluation.zones import FreeFloor
 from telos.worlds import Rooms
 from telos.worlds.rooms import REACHED
-from telos.evaluation.oracle import Oracle
 
 
 @pytest.fixture(scope="module", params=["telos/TwoRooms-v0", "telos/FourRooms-v0"])
