@@ -53,6 +53,8 @@ def evaluate(
             these commands share the work.
     """
     if safety:
+        if guardrail or objective != Objective():
+            raise ValueError("--safety has goals and hazards of its own: leave other objectives out.")
         return evaluate_safety(model, out, recipe)
     from telos.cli.models import planning
     from telos.cli.targets import Targeted
