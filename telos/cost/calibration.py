@@ -22,6 +22,9 @@ from telos.cost.conformal import conformal_rank, episodes_needed
 from telos.errors import CalibrationWarning
 from telos.types import Guardrail, Trajectory
 
+_MARKED = 1e-9
+"""The violation of a step that was marked: so small that it asks for no more than is known."""
+
 Counts = Literal["errors", "violations"]
 """What a score is made of; see `score_of`."""
 
@@ -84,10 +87,11 @@ class Trial:
     def of_marks(predicted: Tensor, marks: Tensor | np.ndarray, observed: Tensor | None = None) -> Trial:
         """An episode whose truth is a mark per step, boolean `[T]`: dangerous, or not.
 
-        How deep is not known: a marked step violates by at least 0, any other one does not.
+        How deep is not known: a marked step violates by hardly more than 0, any other one not at all.
         """
         marked = torch.as_tensor(marks, dtype=torch.bool)
-        return Trial(predicted, torch.where(marked, 0.0, -math.inf), observed)
+        true = torch.where(marked, _MARKED, -math.inf).double()
+        return Trial(predicted.double(), true, None if observed is None else observed.double())
 
 
 def score_of(trial: Trial, *, buffer: float, counts: Counts = "errors", observed: bool = False) -> float:

@@ -90,7 +90,12 @@ class Watch:
 
     def told(self, guardrail: Guardrail) -> tuple[Tensor, Tensor]:
         """The episodes so far, predicted and observed, each `[T, B]`: of one of the agent's guardrails."""
-        log = self._logs[id(guardrail)]
+        log = self._logs.get(id(guardrail))
+        if log is None or not log.observed:
+            raise ValueError(
+                f"guardrail must be one that the agent holds since a step or more; got {guardrail}. Take it "
+                "from agent.guardrails, after an action was executed."
+            )
         return torch.stack(log.predicted), torch.stack(log.observed)
 
     def _each(self, guardrails: Sequence[Guardrail], batch: int) -> Iterator[_Log]:

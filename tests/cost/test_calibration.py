@@ -54,6 +54,14 @@ def test_readings_and_marks_become_violations():
     assert score_of(marked, buffer=0.0) == pytest.approx(0.3)
 
 
+@pytest.mark.parametrize("counts", ["errors", "violations"])
+@pytest.mark.parametrize("predicted", [-2.0, 0.1, math.inf])
+def test_a_marked_step_counts_as_a_violation_whatever_was_predicted(predicted, counts):
+    for mark in (True, False):
+        episode = Trial.of_marks(torch.tensor([predicted]), np.array([mark]))
+        assert (score_of(episode, buffer=1.5, counts=counts) > 1.5) == mark
+
+
 def test_the_buffer_is_the_score_of_the_conformal_rank():
     random = np.random.default_rng(0)
     some = episodes(random, 99, shift=0.5)

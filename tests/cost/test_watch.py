@@ -1,3 +1,4 @@
+import pytest
 import torch
 
 from telos.cost import Disc, Watch, keep_out
@@ -38,6 +39,11 @@ def test_while_the_safe_action_is_done_nothing_was_predicted():
     watch.expect([ZONE], [0], line(5.0, 4.0), torch.tensor([True]), 1)
     assert watch.see([ZONE], line(1.1)[0, 0]) == []
     assert watch.told(ZONE)[0].tolist() == [[torch.inf]]
+
+
+def test_it_knows_only_what_is_held():
+    with pytest.raises(ValueError, match="one that the agent holds"):
+        Watch().told(ZONE)
 
 
 def test_plans_of_some_problems_leave_those_of_the_others_in_force():
