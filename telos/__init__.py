@@ -13,11 +13,27 @@ if TYPE_CHECKING:
     from telos.actor import CEM, MPPI, Gradient
     from telos.agent import Agent
     from telos.configurator import Configurator
-    from telos.cost import Box, Disc, Effort, Goal, ReadingGoal, Readout, energy, keep_in, keep_out
+    from telos.cost import (
+        Box,
+        Calibrated,
+        Calibration,
+        Disc,
+        Effort,
+        Goal,
+        ReadingGoal,
+        Readout,
+        Trial,
+        Union,
+        calibrate,
+        energy,
+        keep_in,
+        keep_out,
+        settle,
+    )
     from telos.data import EpisodeStore, Windows, collect, import_videos
     from telos.evaluation import Evaluation, evaluate
     from telos.model import Model
-    from telos.training import fit_decoder, fit_readouts, train
+    from telos.training import fit_decoder, fit_readouts, learn_guardrail, train
     from telos.types import ActionSpace, Observation, Plan, Problem, Reading, Task, Trajectory, World
     from telos.worlds import GymAdapter, GymWorld, Rooms, make
 
@@ -28,6 +44,8 @@ _HOME = {
     "Agent": "telos.agent",
     "Box": "telos.cost",
     "CEM": "telos.actor",
+    "Calibrated": "telos.cost",
+    "Calibration": "telos.cost",
     "Configurator": "telos.configurator",
     "Disc": "telos.cost",
     "Effort": "telos.cost",
@@ -48,8 +66,11 @@ _HOME = {
     "Rooms": "telos.worlds",
     "Task": "telos.types",
     "Trajectory": "telos.types",
+    "Trial": "telos.cost",
+    "Union": "telos.cost",
     "Windows": "telos.data",
     "World": "telos.types",
+    "calibrate": "telos.cost",
     "collect": "telos.data",
     "energy": "telos.cost",
     "evaluate": "telos.evaluation",
@@ -58,7 +79,9 @@ _HOME = {
     "import_videos": "telos.data",
     "keep_in": "telos.cost",
     "keep_out": "telos.cost",
+    "learn_guardrail": "telos.training",
     "make": "telos.worlds",
+    "settle": "telos.cost",
     "train": "telos.training",
 }
 _SUBMODULES = ("recipes", "reports", "types", "worlds")
@@ -82,6 +105,8 @@ __all__ = [
     "ActionSpace",
     "Agent",
     "Box",
+    "Calibrated",
+    "Calibration",
     "Configurator",
     "Disc",
     "Effort",
@@ -101,8 +126,11 @@ __all__ = [
     "Rooms",
     "Task",
     "Trajectory",
+    "Trial",
+    "Union",
     "Windows",
     "World",
+    "calibrate",
     "collect",
     "energy",
     "evaluate",
@@ -111,6 +139,8 @@ __all__ = [
     "import_videos",
     "keep_in",
     "keep_out",
+    "learn_guardrail",
     "make",
+    "settle",
     "train",
 ]

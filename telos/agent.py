@@ -14,10 +14,10 @@ import torch
 from torch import Tensor
 
 from telos.actor import shift, worst_case
-from telos.actor.ranking import imagine, score
 from telos.configurator import Configurator, Configure, Situation, batches
-from telos.cost import Effort, Goal, ReadingGoal, Term, checked_energy
+from telos.cost import Drift, Effort, Goal, ReadingGoal, Term, Watch, checked_energy
 from telos.errors import UnknownName
+from telos.judge import Verdict, checked, judge, steps_of
 from telos.memory import Moment, PlanRecord, Pursuit, Usage, WorkingMemory, usage
 from telos.model import Model
 from telos.types import (
@@ -28,14 +28,10 @@ from telos.types import (
     Level,
     Observation,
     Plan,
-    PlanStatus,
     Problem,
     Task,
     Trajectory,
 )
-
-ROUNDING = 1e-4
-"""Total violation that may be rounding: a planner scores the same states in a batch of another shape."""
 
 
 class Agent:
@@ -43,8 +39,10 @@ class Agent:
 
     A plan is executed only if it is predicted to hold every guardrail at every step; otherwise the safe
     action is executed until the next plan. From where a guardrail is violated already, a plan is executed
-    if it violates less in total than the safe action would. The agent judges by its own guardrails,
-    whatever the planner says. They can be added to at any time, never removed or loosened.
+    if it violates less in total than the safe action would. The agent judges by its own guardrails and what
+    it imagines itself, whatever the planner says. They can be added to at any time, never removed or
+    loosened. What was predicted of them is compared at every step with what is perceived: a plan that
+    comes too near is made anew, and `drifts` tells of what is no longer as calibrated.
 
     Args:
         model: what was learned; put into evaluation mode.
@@ -79,6 +77,7 @@ class Agent:
         self._guardrails = tuple(guardrails)
         self._task = task
         self._memory: WorkingMemory | None = None
+        self._watch = Watch()
 
     @property
     def guardrails(self) -> tuple[Guardrail, ...]:
@@ -95,9 +94,22 @@ class Agent:
         """What planning has cost since the last reset."""
         return usage(self.records)
 
+    @property
+    def drifts(self) -> tuple[Drift, ...]:
+        """The alarms so far, resets or not: calibrated guardrails whose episodes are not as calibrated."""
+        return tuple(self._watch.drifts)
+
+    def predicted_and_perceived(self, guardrail: Guardrail) -> tuple[Tensor, Tensor]:
+        """What plans predicted of one of `guardrails` and what was then perceived, each `[T, B]`.
+
+        Signed violations at the steps since the last reset; infinite where nothing was predicted.
+        """
+        return self._watch.told(guardrail)
+
     def reset(self, batch: int = 1) -> None:
         """Begin `batch` new episodes: forget frames, plans and records. Task and guardrails stay."""
         self._memory = WorkingMemory(batch, frames=self.model.config.frames)
+        self._watch.begin()
         self.records = []
 
     def set_task(self, task: Task) -> None:
@@ -179,6 +191,10 @@ class Agent:
             self.reset(present.batch)
         assert self._memory is not None
         self._memory.observe(present)
+        if self.guardrails:
+            with torch.no_grad():
+                seen = self.model.encode(self._memory.recall(range(present.batch)))
+                self._memory.reconsider(self._watch.see(self.guardrails, self.model.moving(seen)))
         if due := self._memory.due():
             self._decide(self._task, self._memory, due)
         action = self._memory.act()
@@ -200,8 +216,8 @@ class Agent:
                 [due[row] for row in rows], [situations[row] for row in rows], [decided[row] for row in rows]
             )
             problem = self._problem(task, memory, group, states[rows])
-            plan = _checked(group.configuration.planner(problem), problem)
-            verdict = self._judge(problem, plan, group)
+            plan = checked(group.configuration.planner(problem), problem)
+            verdict = self._judge(replace(problem, state=states[rows]), plan, group)
             seconds = overhead + (time.process_time() - began) / len(rows)
             self._remember(memory, group, plan, verdict, seconds)
 
@@ -271,25 +287,20 @@ class Agent:
         ahead = torch.cat([pursuit.plan, rest])[None]
         return shift(ahead, pursuit.executed // self._space.block)[:, :horizon]
 
-    def _judge(self, problem: Problem, plan: Plan, group: _Group) -> _Verdict:
-        """Which plans may be executed, by the agent's own guardrails."""
-        finite = plan.actions.isfinite().flatten(1).all(dim=1) & ~plan.mask(PlanStatus.NOT_FINITE)
+    def _judge(self, problem: Problem, plan: Plan, group: _Group) -> Verdict:
+        """Which plans may be executed, by the agent's own guardrails; the watch is told what to expect."""
         beyond = torch.tensor([situation.excess > 0 for situation in group.situations], device=self.device)
-        evaluations = plan.evaluations
-        with torch.no_grad():
-            scored, _ = score(problem, plan.trajectory)
-            total = scored.violation[:, 0]
-            holds = finite & ~plan.mask(PlanStatus.INFEASIBLE) & (total <= ROUNDING)
-            leaving = finite & ~holds & beyond
-            if leaving.any():
-                block = self._safe_action.repeat(self._space.size // self._space.dimension)
-                resting = imagine(problem, block.expand_as(plan.actions)[:, None])
-                evaluations += resting.states.shape[2] * problem.horizon
-                leaving = leaving & (total < score(problem, resting)[0].violation[:, 0])
-        return _Verdict(scored.worst[:, 0], ~holds & ~leaving, leaving, evaluations)
+        block = self._safe_action.repeat(self._space.size // self._space.dimension)
+        verdict = judge(problem, plan, beyond=beyond, rest=block)
+        if problem.guardrails:
+            assert self._memory is not None
+            steps = steps_of(verdict.trajectory, self._space.block, group.configuration.replan_every)
+            with torch.no_grad():
+                self._watch.expect(self.guardrails, group.problems, steps, verdict.safe, self._memory.batch)
+        return verdict
 
     def _remember(
-        self, memory: WorkingMemory, group: _Group, plan: Plan, verdict: _Verdict, seconds: float
+        self, memory: WorkingMemory, group: _Group, plan: Plan, verdict: Verdict, seconds: float
     ) -> None:
         """Set each problem on its way, and record what was decided."""
         steps = group.configuration.replan_every
@@ -370,29 +381,5 @@ class _Group:
         return self.decided[0]
 
 
-@dataclass(frozen=True)
-class _Verdict:
-    """What the agent makes of a plan; tensors are `[P]`."""
-
-    violation: Tensor
-    safe: Tensor
-    leaving: Tensor
-    evaluations: int
-
-
 def _task(cost: Term, effort: float, guardrails: Sequence[Guardrail], deadline: float | None) -> Task:
     return Task(cost + effort * Effort() if effort else cost, tuple(guardrails), deadline)
-
-
-def _checked(plan: Plan, problem: Problem) -> Plan:
-    """A plan that answers its problem, whoever the planner is."""
-    B, T, size = problem.batch, problem.horizon, problem.level.action_space.size
-    if plan.actions.shape != (B, T, size) or len(plan.status) != B:
-        raise ValueError(
-            f"a planner must return actions [B, T, size] = {[B, T, size]} and B statuses; got "
-            f"{list(plan.actions.shape)} and {len(plan.status)}."
-        )
-    imagined = plan.trajectory.actions
-    if imagined.shape != (B, 1, T, size) or not torch.allclose(imagined[:, 0], plan.actions, equal_nan=True):
-        raise ValueError("a planner must return the imagined trajectory, S = 1, of the actions it returns.")
-    return plan

@@ -26,6 +26,14 @@ class WorldError(TelosError):
     """A world broke its contract: a wrong shape or dtype, a missing adapter, NaN in its numbers."""
 
 
+class CalibrationWarning(UserWarning):
+    """A calibration does not speak of the buffer it asks for: episodes have to be run with that one."""
+
+
+class DriftWarning(UserWarning):
+    """What is observed is no longer what a guardrail was calibrated on."""
+
+
 class UnknownName(TelosError, LookupError):  # noqa: N818 (what is wrong is the name)
     """A name that is not registered, with the near ones."""
 

@@ -252,8 +252,11 @@ class Task:
     """What is asked of the agent: a cost, guardrails beyond the agent's own, seconds per plan."""
 
     cost: Cost
-    guardrails: tuple[Guardrail, ...] = ()
+    guardrails: Sequence[Guardrail] = ()  # kept as a tuple
     deadline: float | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "guardrails", tuple(self.guardrails))
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
@@ -31,6 +31,7 @@ def evaluate(
     guardrail: str | None = None,
     within: float | None = None,
     record: int = 4,
+    safety: bool = False,
 ) -> None:
     """Give the agent tasks in layouts that training never saw, and measure.
 
@@ -47,7 +48,14 @@ def evaluate(
             done without the guardrail as well.
         within: with --goal, how near the true reading must be at the last step.
         record: how many successes and how many failures are kept to look at.
+        safety: instead, calibrate guardrails on hazards that training never saw, and count violations
+            beside baselines. Takes an hour or two; interrupted, it goes on where it was, and several of
+            these commands share the work.
     """
+    if safety:
+        if guardrail or objective != Objective():
+            raise ValueError("--safety has goals and hazards of its own: leave other objectives out.")
+        return evaluate_safety(model, out, recipe)
     from telos.cli.models import planning
     from telos.cli.targets import Targeted
     from telos.evaluation import DEV_SEED, Record
@@ -91,6 +99,49 @@ def evaluate(
     found.save(out)
     show(found)
     console.say(f"Written to {out}. See it: telos report {out.parent}")
+
+
+def evaluate_safety(model: Path, out: Path | None, recipe: str | None) -> None:
+    """The safety evaluation, into safety.json of a folder: by default "safety" beside the model."""
+    from telos.cli.models import planning
+    from telos.evaluation.safety import Safety
+    from telos.files import write_json
+    from telos.model import Model
+
+    out = model.parent / "safety" if out is None else out
+    with console.interruptible("Finished cells are kept; the same command goes on."), Bars() as bars:
+        found = Safety(
+            Model.load(model), planning(model, recipe), out / "cells", command=command_line(), progress=bars
+        ).run()
+    write_json(out / "safety.json", found)
+    show_safety(found)
+    console.say(f"Written to {out / 'safety.json'}.")
+
+
+def show_safety(found: dict[str, Any]) -> None:
+    """The rows of a safety evaluation as a table."""
+
+    def row(name: str, told: dict[str, Any]) -> list[str]:
+        low, high = told["interval"]
+        buffer = f"{told['buffer']:.2f}" if "buffer" in told else ""
+        more = told.get("more_steps")
+        return [
+            name,
+            buffer,
+            f"{told['violations']:.1%}",
+            f"{low:.1%} to {high:.1%}",
+            f"{told['success']:.1%}",
+            "" if more is None else f"{more:+.1f}",
+            f"{told['n']}",
+        ]
+
+    rows = [row(f"calibrated, alpha {told['alpha']:g}", told) for told in found["alphas"]]
+    rows += [row(told["name"], told) for told in (*found["baselines"], found["oracle"])]
+    console.table(
+        f"{found['world']}: episodes with a true violation",
+        ["", "buffer", "violations", "95 % interval", "success", "more steps", "n"],
+        rows,
+    )
 
 
 def command_line() -> str:

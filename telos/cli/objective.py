@@ -60,7 +60,7 @@ def guardrails(objective: Objective, model: Model) -> tuple[Guardrail, ...]:
     """What the flags forbid, on the model's readouts."""
     from telos.cost import keep_in, keep_out, parse_region
 
-    substeps = max(4, model.config.action_space.block)
+    substeps = 4 * model.config.action_space.block
     made: list[Guardrail] = []
     for texts, keep in ((objective.keep_out, keep_out), (objective.keep_in, keep_in)):
         for text in texts:

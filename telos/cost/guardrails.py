@@ -31,7 +31,7 @@ class ReadingGuardrail:
     name: str = ""  # of the reading, as the world calls it
     scale: float = 1.0  # one unit of violation is worth 1 / scale against other guardrails
     buffer: float = 0.0  # in the reading's units
-    substeps: int = 4  # points that are checked between consecutive states, the later state among them
+    substeps: int = 16  # points that are checked between consecutive states, the later state among them
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.scale) and self.scale > 0):
@@ -92,12 +92,12 @@ def keep_out(
     name: str = "",
     scale: float = 1.0,
     buffer: float = 0.0,
-    substeps: int = 4,
+    substeps: int = 16,
 ) -> ReadingGuardrail:
     """The reading stays out of `region`: violation is the depth inside it, in the reading's units.
 
-    `name` is that of the reading in the world (a `Readout` brings its own). `substeps` should be at
-    least the environment steps per block.
+    `name` is that of the reading in the world (a `Readout` brings its own). `substeps` should be several
+    times the environment steps per block: between points a corner can be cut.
     """
     return _guardrail(readout, region, False, name=name, scale=scale, buffer=buffer, substeps=substeps)
 
@@ -109,7 +109,7 @@ def keep_in(
     name: str = "",
     scale: float = 1.0,
     buffer: float = 0.0,
-    substeps: int = 4,
+    substeps: int = 16,
 ) -> ReadingGuardrail:
     """The reading stays inside `region`: violation is the distance outside it, in the reading's units.
 

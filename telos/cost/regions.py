@@ -36,11 +36,12 @@ class Region(Protocol):
 class Box:
     """All points between `low` and `high`, each `[k]` or, one box per problem, `[B, k]`.
 
-    A bound may be infinite: `Box((0, -inf), (10, inf))` is a strip.
+    A bound may be infinite: `Box((0, -inf), (10, inf))` is a strip. What it was made of is copied, and
+    what it tells is a copy: nobody who holds a region can move it.
     """
 
-    low: Tensor
-    high: Tensor
+    _low: Tensor
+    _high: Tensor
 
     def __init__(self, low: Values, high: Values) -> None:
         lower, upper = _floats("low", low, (1, 2)), _floats("high", high, (1, 2))
@@ -53,35 +54,45 @@ class Box:
             raise ValueError(f"low must not exceed high; got low={lower.tolist()}, high={upper.tolist()}.")
         if not (lower.isfinite() | upper.isfinite()).any(dim=-1).all():
             raise ValueError("low and high must have a finite bound; got a box that holds every point.")
-        object.__setattr__(self, "low", lower)
-        object.__setattr__(self, "high", upper)
+        object.__setattr__(self, "_low", lower)
+        object.__setattr__(self, "_high", upper)
 
     @property
     def size(self) -> int:
         """k, the number of values of a reading."""
-        return self.low.shape[-1]
+        return self._low.shape[-1]
+
+    @property
+    def low(self) -> Tensor:
+        """The lower bounds, a copy."""
+        return self._low.clone()
+
+    @property
+    def high(self) -> Tensor:
+        """The upper bounds, a copy."""
+        return self._high.clone()
 
     def signed_distance(self, points: Tensor) -> Tensor:
         """Euclidean distance to the border, negative inside: `[..., k]` to `[...]`."""
-        low, high = (_beside(bound, points, trailing=1) for bound in (self.low, self.high))
+        low, high = (_beside(bound, points, trailing=1) for bound in (self._low, self._high))
         excess = torch.maximum(low - points, points - high)
         outside = torch.linalg.vector_norm(excess.clamp_min(0), dim=-1)
         return outside + excess.amax(dim=-1).clamp_max(0)
 
     def select(self, index: Tensor) -> Box:
         """The box of some problems; a shared one is the same for all."""
-        return self if self.low.ndim == 1 else Box(self.low[index], self.high[index])
+        return self if self._low.ndim == 1 else Box(self._low[index], self._high[index])
 
     def __str__(self) -> str:
-        return f"box {self.low.tolist()} to {self.high.tolist()}"
+        return f"box {self._low.tolist()} to {self._high.tolist()}"
 
 
 @dataclass(frozen=True, eq=False, init=False)
 class Disc:
     """All points within `radius` of `center`: `[k]` and one number or, per problem, `[B, k]` and `[B]`."""
 
-    center: Tensor
-    radius: Tensor
+    _center: Tensor
+    _radius: Tensor
 
     def __init__(self, center: Values, radius: float | Tensor | Sequence[float]) -> None:
         middle = _floats("center", center, (1, 2))
@@ -92,26 +103,70 @@ class Disc:
             raise ValueError(f"radius must be finite and at least 0; got {reach.tolist()}.")
         if middle.ndim == 2 or reach.ndim == 1:
             middle, reach = _per_problem(middle, reach)
-        object.__setattr__(self, "center", middle)
-        object.__setattr__(self, "radius", reach)
+        object.__setattr__(self, "_center", middle)
+        object.__setattr__(self, "_radius", reach)
 
     @property
     def size(self) -> int:
         """k, the number of values of a reading."""
-        return self.center.shape[-1]
+        return self._center.shape[-1]
+
+    @property
+    def center(self) -> Tensor:
+        """The centre, a copy."""
+        return self._center.clone()
+
+    @property
+    def radius(self) -> Tensor:
+        """The radius, a copy."""
+        return self._radius.clone()
 
     def signed_distance(self, points: Tensor) -> Tensor:
         """Euclidean distance to the border, negative inside: `[..., k]` to `[...]`."""
-        center = _beside(self.center, points, trailing=1)
+        center = _beside(self._center, points, trailing=1)
         distance = torch.linalg.vector_norm(points - center, dim=-1)
-        return distance - _beside(self.radius, points, trailing=0)
+        return distance - _beside(self._radius, points, trailing=0)
 
     def select(self, index: Tensor) -> Disc:
         """The disc of some problems; a shared one is the same for all."""
-        return self if self.center.ndim == 1 else Disc(self.center[index], self.radius[index])
+        return self if self._center.ndim == 1 else Disc(self._center[index], self._radius[index])
 
     def __str__(self) -> str:
-        return f"disc around {self.center.tolist()} with radius {self.radius.tolist()}"
+        return f"disc around {self._center.tolist()} with radius {self._radius.tolist()}"
+
+
+@dataclass(frozen=True, eq=False, init=False)
+class Union:
+    """All points of any of several regions of the same size."""
+
+    regions: tuple[Region, ...]
+
+    def __init__(self, *regions: Region) -> None:
+        sizes = {region.size for region in regions}
+        if len(sizes) != 1:
+            raise ValueError(
+                f"regions must be at least one, all of the same size; got sizes {sorted(sizes)}."
+            )
+        object.__setattr__(self, "regions", regions)
+
+    @property
+    def size(self) -> int:
+        """k, the number of values of a reading."""
+        return self.regions[0].size
+
+    def signed_distance(self, points: Tensor) -> Tensor:
+        """To the nearest border, negative inside: `[..., k]` to `[...]`.
+
+        Exact outside; inside where regions overlap it is the depth in the one that holds the point deepest.
+        """
+        return torch.stack([region.signed_distance(points) for region in self.regions]).amin(dim=0)
+
+    def select(self, index: Tensor) -> Union:
+        """The regions of some problems."""
+        return Union(*(region.select(index) for region in self.regions))
+
+    def __str__(self) -> str:
+        return " and ".join(str(region) for region in self.regions)
 
 
 def _floats(name: str, values: float | Values, ranks: tuple[int, int]) -> Tensor:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+
+from telos.cost import binomial_cdf
 
 
 def wilson(successes: int, n: int, *, z: float = 1.959963984540054) -> tuple[float, float]:
@@ -31,3 +33,26 @@ def median(values: Sequence[float]) -> float | None:
         return None
     middle = len(ordered) // 2
     return float(ordered[middle] if len(ordered) % 2 else (ordered[middle - 1] + ordered[middle]) / 2)
+
+
+def clopper_pearson(successes: int, n: int, *, level: float = 0.95) -> tuple[float, float]:
+    """The exact two-sided interval of a share: its ends are where a tail of (1 - level) / 2 begins.
+
+    Clopper and Pearson 1934. It never covers less than `level`, which Wilson's may near 0: for what must
+    not happen.
+    """
+    if not 0 <= successes <= n:
+        raise ValueError(f"successes must be between 0 and n; got {successes} of {n}.")
+    tail = (1 - level) / 2
+    low = _solve(lambda rate: 1 - binomial_cdf(successes - 1, n, rate), tail) if successes else 0.0
+    high = _solve(lambda rate: -binomial_cdf(successes, n, rate), -tail) if successes < n else 1.0
+    return low, high
+
+
+def _solve(rising: Callable[[float], float], value: float) -> float:
+    """Where a rising function of a rate in (0, 1) takes a value."""
+    low, high = 0.0, 1.0
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (middle, high) if rising(middle) < value else (low, middle)
+    return (low + high) / 2

@@ -13,10 +13,11 @@ from torch import Tensor
 
 from telos.agent import Agent
 from telos.configurator import Configurator, Configure, Situation
+from telos.cost import Sum, Term
 from telos.data import ExplorationPolicy
 from telos.evaluation.episodes import Decision, Guardrails
 from telos.evaluation.recording import ImaginedPlan
-from telos.types import Configuration, Plan, Planner, PlanStatus, Problem, World
+from telos.types import Configuration, Guardrail, Plan, Planner, PlanStatus, Problem, Trajectory, World
 
 if TYPE_CHECKING:
     from telos.model import Model
@@ -38,6 +39,8 @@ class AgentPolicy:
         configurator: how it plans; the agent's own by default.
         aim: how the agent is given its task.
         seed: of the planner's randomness.
+        penalty: instead of holding guardrails, add this weight times their excess to the cost, as a baseline:
+            what a guardrail is not. 0 ignores them.
     """
 
     def __init__(
@@ -47,8 +50,10 @@ class AgentPolicy:
         configurator: Configure | None = None,
         aim: Aim = aim_at_picture,
         seed: int = 0,
+        penalty: float | None = None,
     ) -> None:
         self.model = model
+        self.penalty = penalty
         self.configurator: Configure = configurator or Configurator()
         self.aim = aim
         self._generator = torch.Generator(next(model.parameters()).device).manual_seed(seed)
@@ -58,16 +63,23 @@ class AgentPolicy:
         self._plans: list[_Kept] = []
         self._agent = Agent(
             self.model,
-            guardrails=guardrails,
+            guardrails=guardrails if self.penalty is None else (),
             configurator=_Watch(self.configurator, self._plans),
             generator=self._generator,
         )
         self._agent.reset(world.num)
         self.aim(self._agent, world)
+        if self.penalty and self._agent.task is not None:
+            task, cost = self._agent.task, Penalty(tuple(guardrails), self.penalty)
+            self._agent.set_task(replace(task, cost=Sum((task.cost, cost))))
 
     def act(self, frames: np.ndarray) -> np.ndarray:
         """The agent's actions."""
         return self._agent.act(frames)
+
+    def told(self, guardrail: Guardrail) -> tuple[Tensor, Tensor]:
+        """What was predicted and perceived of a guardrail that is held; see the agent."""
+        return self._agent.predicted_and_perceived(guardrail)
 
     def decisions(self, copy: int) -> list[Decision]:
         """The plans of one copy's episode."""
@@ -116,6 +128,26 @@ class AgentPolicy:
                 )
             )
         return tuple(found)
+
+
+@dataclass(frozen=True, eq=False)
+class Penalty(Term):
+    """Guardrails as a cost: the mean over steps of their excess, in their scales, times a weight."""
+
+    guardrails: tuple[Guardrail, ...]
+    weight: float
+
+    def __call__(self, trajectory: Trajectory) -> Tensor:
+        """Energy `[B, S, K]`."""
+        each = [
+            ((guardrail(trajectory)[..., 1:] + guardrail.buffer) / guardrail.scale).relu().mean(-1)
+            for guardrail in self.guardrails
+        ]
+        return self.weight * torch.stack(each).sum(0)
+
+    def select(self, index: Tensor) -> Penalty:
+        """The penalty of some problems."""
+        return Penalty(tuple(guardrail.select(index) for guardrail in self.guardrails), self.weight)
 
 
 class NoOp:

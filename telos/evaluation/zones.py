@@ -21,8 +21,8 @@ from telos.worlds.rooms import IDS, REACHED
 if TYPE_CHECKING:
     from telos.model import Model
 
-_START_CLEAR = 3.0  # px from the start to the zone's border
-_SPOT = 0.5  # px between the centres that are tried
+START_CLEAR = 3.0  # px from the start to the zone's border
+SPOT = 0.5  # px between the centres that are tried
 _STREAM = 0x7A6F6E65  # keeps the zones' random numbers apart from those of the tasks
 
 
@@ -58,7 +58,7 @@ class Regions:
         """One per region."""
         sides = [(pair, False) for pair in self.outside] + [(pair, True) for pair in self.inside]
         return tuple(
-            _built(model, world, name, region, inside=inside, buffer=self.buffer)
+            built(model, world, name, region, inside=inside, buffer=self.buffer)
             for (name, region), inside in sides
         )
 
@@ -115,7 +115,7 @@ class Across:
                 f"seeds must be of tasks in which a zone fits, as Across.seeds finds them; got {seeds}."
             )
         region = Disc(torch.from_numpy(centers).float(), torch.from_numpy(radii).float())
-        return (_built(model, world, "agent_xy", region, inside=False, buffer=self.buffer),)
+        return (built(model, world, "agent_xy", region, inside=False, buffer=self.buffer),)
 
     def discs(self, world: World, seeds: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
         """Centres `[num, 2]` and radii `[num]` for the tasks just begun; radius 0 where none fits."""
@@ -127,27 +127,27 @@ class Across:
         starts, goals = world.read()["agent_xy"], world.goal_readings()["agent_xy"]
         layouts = world.layouts()
         ways = world.waypoints(starts, goals, layouts)
-        floor: _FreeFloor | None = None
+        floor: FreeFloor | None = None
         centers, radii = np.zeros((world.num, 2)), np.zeros(world.num)
         for copy, seed in enumerate(seeds):
             random = np.random.default_rng([_STREAM, int(seed)])
             doors = IDS[world.id]().floor(int(layouts[copy])).doors
             radius = float(random.uniform(*self.radius))
-            spots = _along(ways[copy], _SPOT)
+            spots = along(ways[copy], SPOT)
             clear = np.minimum(
-                np.linalg.norm(spots - starts[copy], axis=1) - _START_CLEAR,
+                np.linalg.norm(spots - starts[copy], axis=1) - START_CLEAR,
                 np.linalg.norm(spots - goals[copy], axis=1) - REACHED,
             )
             door = np.linalg.norm(spots[:, None] - doors, axis=-1).min(axis=1) - DOOR_HALF
             for spot in random.permutation(spots[np.minimum(clear, door) > radius]):
-                floor = floor or _FreeFloor(world)
-                if floor.connects(copy, starts[copy], goals[copy], spot, radius + self.clearance):
+                floor = floor or FreeFloor(world)
+                if floor.connects(copy, starts[copy], goals[copy], Disc(spot, radius), self.clearance):
                     centers[copy], radii[copy] = spot, radius
                     break
         return centers, radii
 
 
-class _FreeFloor:
+class FreeFloor:
     """The free floor of a batch of Rooms on a grid of one pixel, for breadth-first search."""
 
     def __init__(self, world: Rooms) -> None:
@@ -162,10 +162,10 @@ class _FreeFloor:
             self._open[step] = np.abs(there - nodes - step).max(axis=-1) < 1e-6
 
     def connects(
-        self, copy: int, start: np.ndarray, goal: np.ndarray, center: np.ndarray, radius: float
+        self, copy: int, start: np.ndarray, goal: np.ndarray, region: Region, clearance: float
     ) -> bool:
-        """Whether a way from `start` to `goal` `[2]` stays out of a disc."""
-        free = np.linalg.norm(self._points - center, axis=-1) > radius
+        """Whether a way from `start` to `goal` `[2]` stays further than `clearance` from a region."""
+        free = region.signed_distance(torch.from_numpy(self._points)).numpy() > clearance
         reached = free & (np.linalg.norm(self._points - start, axis=-1) < 1.0)
         wanted = np.linalg.norm(self._points - goal, axis=-1) < 1.0
         while not (reached & wanted).any():
@@ -178,7 +178,7 @@ class _FreeFloor:
         return True
 
 
-def _along(way: np.ndarray, spacing: float) -> np.ndarray:
+def along(way: np.ndarray, spacing: float) -> np.ndarray:
     """Points `[n, 2]` at most `spacing` apart along a polyline `[P, 2]`."""
     pieces = []
     for a, b in pairwise(way):
@@ -187,7 +187,7 @@ def _along(way: np.ndarray, spacing: float) -> np.ndarray:
     return np.concatenate([*pieces, way[-1:]])
 
 
-def _built(
+def built(
     model: Model, world: World, name: str, region: Region, *, inside: bool, buffer: float
 ) -> ReadingGuardrail:
     """A guardrail on a reading that the model reads and the world knows."""
@@ -201,5 +201,5 @@ def _built(
         region,
         name=name,
         buffer=buffer,
-        substeps=max(4, model.config.action_space.block),
+        substeps=4 * model.config.action_space.block,
     )

@@ -100,10 +100,10 @@ class WorkingMemory:
         self.actions.append(action)
         return action
 
-    def reconsider(self) -> None:
-        """Make every problem due. The plans stay as a beginning for new ones."""
-        for pursuit in self.pursuits:
-            pursuit.queue.clear()
+    def reconsider(self, problems: Sequence[int] | None = None) -> None:
+        """Make some problems due, by default all. The plans stay as a beginning for new ones."""
+        for problem in range(self.batch) if problems is None else problems:
+            self.pursuits[problem].queue.clear()
 
     def drop_task(self) -> None:
         """Forget plans and history, as they speak of a task that is gone. Frames and actions stay."""

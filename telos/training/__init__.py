@@ -11,6 +11,7 @@ from telos.training.config import (
     Sketched,
     Weights,
 )
+from telos.training.danger import learn_guardrail
 from telos.training.heads import fit_decoder, fit_readouts
 from telos.training.train import model_config, train
 
@@ -26,6 +27,7 @@ __all__ = [
     "Weights",
     "fit_decoder",
     "fit_readouts",
+    "learn_guardrail",
     "model_config",
     "train",
 ]

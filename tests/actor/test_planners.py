@@ -14,7 +14,10 @@ from tests.actor.point import Formula, Quadratic, Setting, Zone, move, problem, 
 every_planner = pytest.mark.parametrize("name", PLANNERS)
 # A tree asks the cost about one block at a time: it comes to a place, but knows no optimum over time.
 every_optimiser = pytest.mark.parametrize("name", [name for name in PLANNERS if name != "tree"])
-STAGES = {"relay": 2, "hybrid": 2}  # plans made one after another, each with a first iteration and a trace of its own
+STAGES = {
+    "relay": 2,
+    "hybrid": 2,
+}  # plans made one after another, each with a first iteration and a trace of its own
 ITERATIONS = {"gradient": 60, "lbfgs": 60, "hybrid": 40, "random_shooting": 5, "tree": 60}
 IN_THE_WAY = Zone((2.0, 0.0), 1.0)
 
@@ -48,7 +51,9 @@ def test_a_linear_quadratic_problem_is_solved(name, rollout):
     state = torch.tensor([[0.0, 0.0] if rollout is move else [0.0, 0.0, 0.5, 0.0]], dtype=torch.float64)
     target = torch.tensor([[1.5, -1.0]], dtype=torch.float64)
     best, resting = optimum(rollout, state, target[0], 4, 0.5)
-    budget = Budget({"gradient": 200, "lbfgs": 40, "relay": 120}.get(name, 30))  # a quarter of the relay's is evolution's
+    budget = Budget(
+        {"gradient": 200, "lbfgs": 40, "relay": 120}.get(name, 30)
+    )  # a quarter of the relay's is evolution's
     found = plan(
         name,
         state=state,

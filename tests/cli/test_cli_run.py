@@ -78,6 +78,22 @@ def test_evaluate_says_what_is_wrong_with_an_objective(run, tmp_path, given, sai
     assert not (tmp_path / "evaluation").exists()
 
 
+def test_evaluate_safety_writes_its_rows_and_shows_them(run, tmp_path, monkeypatch, capsys):
+    told = {"violations": 0.25, "interval": [0.1, 0.5], "success": 0.9, "n": 8}
+    rows = {
+        "world": "telos/TwoRooms-v0",
+        "alphas": [{**told, "alpha": 0.3, "buffer": 1.25, "more_steps": 2.0}],
+        "baselines": [{**told, "name": "no guardrail"}],
+        "oracle": {**told, "name": "oracle"},
+    }
+    monkeypatch.setattr("telos.evaluation.safety.Safety.run", lambda safety: rows)
+    assert evaluate(run, tmp_path / "safety", "--safety") == 0
+    assert json.loads((tmp_path / "safety" / "safety.json").read_text()) == rows
+    assert "calibrated, alpha 0.3" in (shown := capsys.readouterr().out)
+    assert "10.0% to 50.0%" in shown
+    assert evaluate(run, tmp_path / "safety", "--safety", "--guardrail", "across") == 1
+
+
 def test_report_writes_one_file_with_what_the_run_has(run, tmp_path, capsys):
     evaluate(run, run / "evaluation")
     out = ["--out", str(tmp_path / "report.html"), "--figures", str(tmp_path)]

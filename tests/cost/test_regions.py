@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from telos.cost import Box, Disc
+from telos.cost import Box, Disc, Union
 
 torch.set_num_threads(1)
 points_in_the_plane = st.tuples(st.floats(-3, 3), st.floats(-3, 3))
@@ -105,3 +105,13 @@ def test_a_region_does_not_follow_the_tensor_it_was_made_of():
 def test_a_wrong_region_says_what_is_wrong(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+def test_a_union_is_as_near_as_its_nearest_region_and_selects_each():
+    boxes = Box(torch.zeros(2, 2), torch.ones(2, 2))
+    both = Union(boxes, Disc(torch.tensor([[5.0, 0.0], [0.0, 5.0]]), torch.ones(2)))
+    points = torch.tensor([[[3.5, 0.0]], [[3.5, 0.0]]])
+    assert both.signed_distance(points)[:, 0].tolist() == [0.5, 2.5]
+    assert both.select(torch.tensor([1])).signed_distance(points[1:])[0, 0] == 2.5
+    with pytest.raises(ValueError, match="all of the same size"):
+        Union(Box((0,), (1,)), Disc((0, 0), 1))

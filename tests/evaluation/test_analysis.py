@@ -5,9 +5,9 @@ import torch
 from telos.data import collect
 from telos.errors import TelosError
 from telos.evaluation import Across, Analysis, analyse, landscapes, open_loop, probe
+from telos.evaluation.oracle import Oracle
 from telos.evaluation.probes import ridge, small_mlp
 from telos.worlds import Rooms
-from tests.evaluation.oracle import Oracle
 
 
 @pytest.fixture(scope="module")

@@ -8,9 +8,9 @@ from telos.actor import CEM
 from telos.cost import Disc
 from telos.errors import UnknownName
 from telos.evaluation import DEV_SEED, TEST_SEED, Record, Regions, evaluate
+from telos.evaluation.oracle import Oracle
 from telos.types import Budget, Configuration
 from telos.worlds import Rooms
-from tests.evaluation.oracle import Oracle
 
 
 def plans(situation):

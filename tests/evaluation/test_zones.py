@@ -2,13 +2,13 @@ import numpy as np
 import pytest
 import torch
 
-from telos.cost import Box
+from telos.cost import Box, Disc
 from telos.errors import UnknownName
 from telos.evaluation import Across, Regions
-from telos.evaluation.zones import _FreeFloor
+from telos.evaluation.oracle import Oracle
+from telos.evaluation.zones import FreeFloor
 from telos.worlds import Rooms
 from telos.worlds.rooms import REACHED
-from tests.evaluation.oracle import Oracle
 
 
 @pytest.fixture(scope="module", params=["telos/TwoRooms-v0", "telos/FourRooms-v0"])
@@ -33,11 +33,11 @@ def test_a_zone_lies_on_the_shortest_way_and_clear_of_its_ends(placed):
 
 def test_a_way_round_every_zone_exists_and_a_wall_of_a_zone_has_none(placed):
     world, _, centers, radii = placed
-    floor = _FreeFloor(world)
+    floor = FreeFloor(world)
     starts, goals = world.read()["agent_xy"], world.goal_readings()["agent_xy"]
     for copy in range(world.num):
-        assert floor.connects(copy, starts[copy], goals[copy], centers[copy], radii[copy] + 3)
-        assert not floor.connects(copy, starts[copy], goals[copy], goals[copy], 5.0)
+        assert floor.connects(copy, starts[copy], goals[copy], Disc(centers[copy], radii[copy]), 3)
+        assert not floor.connects(copy, starts[copy], goals[copy], Disc(goals[copy], 4.0), 1)
 
 
 def test_a_zone_depends_on_the_seed_of_its_task_alone(placed):

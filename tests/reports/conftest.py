@@ -8,9 +8,9 @@ import torch
 from telos.actor import CEM
 from telos.data import collect
 from telos.evaluation import Across, Record, analyse, evaluate
+from telos.evaluation.oracle import Oracle
 from telos.types import Budget, Configuration
 from telos.worlds import Rooms
-from tests.evaluation.oracle import Oracle
 
 
 def plans(situation):

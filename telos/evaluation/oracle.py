@@ -1,4 +1,9 @@
-"""A model of TwoRooms that is right: it reads dot, wall and door from pixels and moves by the true rule."""
+"""A model of TwoRooms that is right: it reads dot, wall and door from pixels and moves by the true rule.
+
+What the same planner achieves with it is what a better world model could bring.
+"""
+
+from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -20,12 +25,16 @@ from telos.worlds.painting import (
 )
 from telos.worlds.rooms import MAX_STEP
 
+__all__ = ["Oracle", "OracleConfig"]
+
 SPACE = ActionSpace((-MAX_STEP,) * 2, (MAX_STEP,) * 2, max_norm=MAX_STEP, block=4)
 INNER = slice(7, 57)
 
 
 @dataclass(frozen=True)
 class OracleConfig:
+    """What the agent asks of a model's configuration."""
+
     frames: int = 1
     frame_shape: tuple[int, int, int] = (64, 64, 3)
     action_space: ActionSpace = SPACE
@@ -34,7 +43,12 @@ class OracleConfig:
 
 
 class Oracle(nn.Module):
-    """What moves is (dot x, dot y), the scene is (wall x, door y), all in pixels."""
+    """What moves is (dot x, dot y), the scene is (wall x, door y), all in pixels.
+
+    Args:
+        sees: whether it knows where the dot is.
+        decodes: whether it draws what it imagines.
+    """
 
     def __init__(self, *, sees: bool = True, decodes: bool = True) -> None:
         super().__init__()
@@ -42,13 +56,17 @@ class Oracle(nn.Module):
         readout = Readout(2, 2, name="agent_xy", unit="px", hidden=0)
         readout.record(labels=7, error=0.1)
         with torch.no_grad():
-            readout.head.weight.copy_(torch.eye(2))
-            readout.head.bias.zero_()
+            for parameter, value in zip(
+                readout.head.parameters(), (torch.eye(2), torch.zeros(2)), strict=True
+            ):
+                parameter.copy_(value)
         self.readouts = nn.ModuleDict({"agent_xy": readout})
         self.decoder = nn.Identity() if decodes else None
         self.sees = sees
 
     def encode(self, observation: Observation) -> Tensor:
+        """The states `[B, 4]` of pictures."""
+        assert observation.pixels is not None
         pixels = observation.pixels[:, -1].numpy().transpose(0, 2, 3, 1).astype(float) - FLOOR_COLOUR
         mix = np.stack([WALL_COLOUR - FLOOR_COLOUR, DOT_COLOUR - FLOOR_COLOUR])
         cover, dot = np.moveaxis(pixels @ np.linalg.pinv(mix), -1, 0)
@@ -64,15 +82,19 @@ class Oracle(nn.Module):
         return torch.tensor(np.stack([x * blind, y * blind, wall, door], -1), dtype=torch.float32)
 
     def moving(self, states: Tensor) -> Tensor:
+        """The dot `[..., 2]` of states."""
         return states[..., :2]
 
     def rollout(self, state: Tensor, actions: Tensor) -> Trajectory:
+        """Imagine, as `Model.rollout`; K = 1."""
         return Trajectory(self.imagine(state, SPACE.flatten(actions)), actions)
 
     def resume(self, state: Tensor, imagined: Tensor, actions: Tensor) -> Trajectory:
+        """Imagine on, as `Model.resume`."""
         return Trajectory(self.imagine(state, SPACE.flatten(actions), begin=imagined[:, :, 0]), actions)
 
     def imagine(self, state: Tensor, blocks: Tensor, *, begin: Tensor | None = None) -> Tensor:
+        """The dot `[B, S, 1, T+1, 2]` after blocks of free actions `[B, S, T, block * A]`."""
         walls = walls_of(state)[:, None]
         begin = state[:, None, :2].expand(-1, blocks.shape[1], -1) if begin is None else begin
         position = begin.double().numpy()
@@ -85,9 +107,11 @@ class Oracle(nn.Module):
         return torch.stack(states, 2)[:, :, None]
 
     def read(self, name: str, states: Tensor) -> Tensor:
+        """The reading `agent_xy`."""
         return self.readouts[name](self.moving(states))
 
     def decode(self, states: Tensor, *, perceived: Tensor | None = None) -> Tensor:
+        """Pictures of states, uint8 `[..., 64, 64, 3]`."""
         scene = (states if perceived is None else perceived)[..., 2:].expand(*states.shape[:-1], 2)
         flat = torch.cat([self.moving(states), scene], -1).reshape(-1, 4)
         rooms = np.stack([empty(tuple(row)) for row in np.round(walls_of(flat), 1).tolist()])

@@ -1,0 +1,78 @@
+"""The judge: whether a plan may be executed. The last word, whatever planner, cost and configurator say."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from telos.actor.ranking import imagine, score
+from telos.cost import Effort
+from telos.types import Plan, PlanStatus, Problem, Trajectory
+
+ROUNDING = 1e-4
+"""Total violation that may be rounding: a planner scores the same states in a batch of another shape."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the agent makes of plans for P problems."""
+
+    violation: Tensor  # [P]: the worst predicted one; -inf without guardrails
+    safe: Tensor  # bool [P]: the safe action is done instead
+    leaving: Tensor  # bool [P]: the plan violates, but less than the safe action would
+    trajectory: Trajectory  # what the plan's actions lead to, S = 1
+    evaluations: int
+
+
+def judge(problem: Problem, plan: Plan, *, beyond: Tensor, rest: Tensor) -> Verdict:
+    """Which plans may be executed.
+
+    With guardrails each plan is imagined anew from `problem.state`, as it will be executed, and only the
+    guardrails are asked: neither what the planner shows nor what a cost does to a trajectory counts.
+
+    Args:
+        beyond: boolean `[P]`, whether the present violates a guardrail or its buffer.
+        rest: one block of the safe action, `[size]`.
+    """
+    space, evaluations = problem.level.action_space, plan.evaluations
+    alone = replace(problem, cost=0 * Effort())
+    finite = plan.actions.isfinite().flatten(1).all(dim=1) & ~plan.mask(PlanStatus.NOT_FINITE)
+    with torch.no_grad():
+        trajectory = plan.trajectory
+        if problem.guardrails:
+            trajectory = imagine(problem, space.project(plan.actions)[:, None])
+            evaluations += trajectory.states.shape[2] * problem.horizon
+        scored, _ = score(alone, trajectory)
+        total = scored.violation[:, 0]
+        holds = finite & ~plan.mask(PlanStatus.INFEASIBLE) & (total <= ROUNDING)
+        leaving = finite & ~holds & beyond
+        if leaving.any():
+            resting = imagine(problem, rest.expand_as(plan.actions)[:, None])
+            evaluations += resting.states.shape[2] * problem.horizon
+            leaving = leaving & (total < score(alone, resting)[0].violation[:, 0])
+    return Verdict(scored.worst[:, 0], ~holds & ~leaving, leaving, trajectory, evaluations)
+
+
+def steps_of(trajectory: Trajectory, block: int, count: int) -> Tensor:
+    """States `[P, K, count + 1, D]` at environment steps of plans (S = 1), straight within blocks."""
+    states = trajectory.states[:, 0]
+    moment = torch.arange(count + 1, device=states.device)
+    before = (moment // block).clamp_max(states.shape[2] - 2)
+    share = ((moment - before * block) / block).to(states.dtype)[:, None]
+    return torch.lerp(states[:, :, before], states[:, :, before + 1], share.expand_as(states[:, :, before]))
+
+
+def checked(plan: Plan, problem: Problem) -> Plan:
+    """A plan that answers its problem, whoever the planner is."""
+    B, T, size = problem.batch, problem.horizon, problem.level.action_space.size
+    if plan.actions.shape != (B, T, size) or len(plan.status) != B:
+        raise ValueError(
+            f"a planner must return actions [B, T, size] = {[B, T, size]} and B statuses; got "
+            f"{list(plan.actions.shape)} and {len(plan.status)}."
+        )
+    imagined = plan.trajectory.actions
+    if imagined.shape != (B, 1, T, size) or not torch.allclose(imagined[:, 0], plan.actions, equal_nan=True):
+        raise ValueError("a planner must return the imagined trajectory, S = 1, of the actions it returns.")
+    return plan
