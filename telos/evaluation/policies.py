@@ -119,7 +119,7 @@ class AgentPolicy:
 
 
 class NoOp:
-    """Do nothing: the allowed action nearest to zero."""
+    """Do nothing: the allowed action nearest to zero, or the first of discrete ones."""
 
     def begin(self, world: World, guardrails: Guardrails) -> None:
         """Find the action that is nearest to zero."""

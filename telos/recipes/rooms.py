@@ -42,3 +42,10 @@ def rooms_long() -> Recipe:
             optimisation=Optimisation(steps=12000, batch=256, learning_rate=1e-3, clip=4.0)
         ),
     )
+
+
+def rooms_discrete() -> Recipe:
+    """TwoRooms where the dot stays or moves by one step in one of eight directions."""
+    return replace(
+        rooms(), name="rooms-discrete", world="telos/TwoRoomsDiscrete-v0", configurator=_configurator()
+    )

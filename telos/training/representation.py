@@ -41,13 +41,15 @@ def representation_loss(
         recovered = model.inverse(moving[:, :-1], moving[:, 1:]).float()
     pose = moving[..., : model.config.pose_size]
     around = pose - pose.mean(1, keepdim=True) if weights.around_window_mean else pose
-    each = actions.unflatten(-1, (model.config.action_space.block, -1)) * model.predictor.action_scale
-    taken = each.mean(-2) if model.config.recovered == "mean" else each.flatten(-2)
+    space = model.config.action_space
+    each = actions.unflatten(-1, (space.block, -1)) * model.predictor.action_scale
+    taken = each.mean(-2, keepdim=True) if model.config.recovered == "mean" else each
+    recover = ssl.inverse_choice_loss if space.one_hot else ssl.inverse_dynamics_loss
     terms = {
         "prediction": ssl.relative_prediction_loss(
             imagined[:, 1:], moving[:, 1:], around_window_mean=weights.around_window_mean
         ),
-        "inverse": ssl.inverse_dynamics_loss(recovered, taken),
+        "inverse": recover(recovered.unflatten(-1, taken.shape[-2:]), taken),
         "variance": ssl.variance_loss(around, target=weights.deviation),
         "covariance": ssl.covariance_loss(around),
         "temporal": ssl.temporal_similarity_loss(pose),

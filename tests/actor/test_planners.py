@@ -7,13 +7,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from telos.actor import PLANNERS
+from telos.actor import PLANNERS, planners
 from telos.types import ActionSpace, Budget, PlanStatus
-from tests.actor.point import Formula, Quadratic, Setting, Zone, move, problem, push
+from tests.actor.point import WIDE, Formula, Quadratic, Setting, Zone, move, problem, push
 
-every_planner = pytest.mark.parametrize("name", PLANNERS)
+every_planner = pytest.mark.parametrize("name", planners(WIDE))
 # A tree asks the cost about one block at a time: it comes to a place, but knows no optimum over time.
-every_optimiser = pytest.mark.parametrize("name", [name for name in PLANNERS if name != "tree"])
+every_optimiser = pytest.mark.parametrize("name", [name for name in planners(WIDE) if name != "tree"])
 STAGES = {"relay": 2}  # plans made one after another, each with a first iteration and a trace of its own
 ITERATIONS = {"gradient": 60, "random_shooting": 5, "tree": 60}
 IN_THE_WAY = Zone((2.0, 0.0), 1.0)

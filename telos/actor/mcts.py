@@ -1,0 +1,155 @@
+"""Monte Carlo tree search over discrete actions, as a proposal of the one search loop."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import torch
+from torch import Tensor
+
+from telos.actor.discrete import choices
+from telos.actor.proposals import Belief, Proposal, Wander
+from telos.actor.ranking import LOST, Scored, unranked
+from telos.actor.search import Elites, search
+from telos.types import Plan, Problem
+
+
+@dataclass(frozen=True)
+class MCTS:
+    """Discrete actions: a tree of action sequences that grows where whole plans turned out well (UCT).
+
+    A walk descends from the present by the bound of Kocsis and Szepesvari (2006) to a sequence that was not
+    gone on from, adds one child per action, and proposes one whole plan through each: the child's sequence,
+    then the rest of the best plan so far (a part `follow` of them) or what `explore` draws. Every plan is
+    imagined and scored as in all sampling planners, and what it is worth goes back up the tree.
+
+    What differs from the textbook, because the world model is an open-loop simulator and only the best plan
+    counts: a node is worth its best plan, not the mean (as in single-player MCTS, Schadd et al. 2008), and
+    a sequence all of whose continuations were scored is not visited again, so that small problems are
+    solved exactly. Worths are scaled to 0..1 among siblings, since energies have no scale of their own (as
+    mctx does, github.com/google-deepmind/mctx, with values); what violates more is worth the worst while a
+    sibling is feasible. Several walks share an iteration, and a walk counts as a visit before it
+    is scored, so that they spread (Liu et al., arXiv 1810.11755).
+
+    Args:
+        candidates: S, plans per iteration; rounded down to whole walks of one plan per action, at least one.
+        curiosity: the weight of the bound's second term, sqrt(log(visits) / visits of the child).
+        follow: the part of plans that go on as the best one so far does.
+        explore: what the others go on with.
+    """
+
+    candidates: int = 64
+    curiosity: float = 0.5
+    follow: float = 0.5
+    explore: Proposal = field(default_factory=Wander)
+
+    def __call__(self, problem: Problem) -> Plan:
+        """Plan. `ValueError` where actions are not discrete."""
+        tree = _Tree(problem, self)
+        return search(
+            problem, propose=tree.walk, weigh=_all, refit=tree.back_up, candidates=self.candidates
+        )
+
+
+def _all(scored: Scored, belief: Belief) -> Elites:
+    return Elites(scored, scored.finite.to(scored.energy.dtype))
+
+
+class _Tree:
+    """B trees with the same number of nodes, `[B, M]` of everything; node 0 is the present."""
+
+    def __init__(self, problem: Problem, settings: MCTS) -> None:
+        self._blocks = choices(problem.level.action_space, problem.state)  # [N, size]
+        self._horizon, self._settings = problem.horizon, settings
+        self._rows = torch.arange(problem.batch, device=problem.state.device)
+        one = torch.zeros(problem.batch, 1, dtype=torch.int64, device=problem.state.device)
+        self._children = one[..., None].repeat(1, 1, len(self._blocks))  # [B, M, N]; 0: none yet
+        self._visits = one.clone()
+        self._rank = one + LOST  # of the best plan through each
+        self._closed = one > 0  # every plan through it was proposed
+        self._paths = one[..., None]  # [B, W, T]: the nodes above the leaf of each walk of this iteration
+
+    def walk(self, belief: Belief, count: int, generator: torch.Generator) -> Tensor:
+        """Plans `[B, walks * N, T, size]`: a `Proposal`."""
+        B, N, T = len(self._rows), len(self._blocks), self._horizon
+        walks, first = max(1, count // N), self._rank.shape[1]
+        explored = belief.space.project(self._settings.explore(belief, walks * N, generator))
+        drawn = torch.rand((B, walks * N, 1, 1), generator=generator, device=explored.device)
+        plans = torch.where(drawn < self._settings.follow, belief.mean, explored).unflatten(1, (walks, N))
+        number = torch.arange(N, device=plans.device)
+        time, paths = torch.arange(T, device=plans.device), []
+        self._add(walks * N)
+        for walk in range(walks):
+            path, taken = self._descend()
+            depth = (taken >= 0).sum(1)[:, None]
+            self._expand(path, depth[:, 0], first + walk * N + number)
+            # Which block the tree says, `[B, N, T]`; where all plans were proposed (depth T) it says none.
+            said = torch.where(time == depth[..., None], number[:, None], taken[:, None])
+            said = torch.where(depth[..., None] < T, said, -1)[..., None]
+            plans[:, walk] = torch.where(said >= 0, self._blocks[said[..., 0].clamp_min(0)], plans[:, walk])
+            paths.append(torch.where((depth < T) & (path >= 0), path, 0))
+        self._paths = torch.stack(paths, 1)
+        return plans.flatten(1, 2)
+
+    def back_up(self, belief: Belief, elites: Elites) -> Belief:
+        """Tell the tree what the last walks' plans are worth; believe in the best plan so far: a `Refit`."""
+        scored, before = elites.scored, self._rank[:, :1].clone()
+        self._rank[:, -scored.rank.shape[1] :] = scored.rank
+        best = scored.rank.unflatten(1, (self._paths.shape[1], -1)).amin(2)
+        for nodes in self._paths.unbind(2):
+            self._rank.scatter_reduce_(1, nodes, best, "amin")
+        top = scored.take(scored.best(1))
+        better = (top.rank < before)[..., None, None]
+        return replace(belief, mean=torch.where(better, top.actions, belief.mean))
+
+    def _add(self, count: int) -> None:
+        """More nodes, each of which is visited once and has no children."""
+        shape = (len(self._rows), count)
+        children = self._children.new_zeros(*shape, len(self._blocks))
+        self._children = torch.cat([self._children, children], 1)
+        self._visits = torch.cat([self._visits, self._visits.new_ones(shape)], 1)
+        self._rank = torch.cat([self._rank, self._rank.new_full(shape, LOST)], 1)
+        self._closed = torch.cat([self._closed, self._closed.new_zeros(shape)], 1)
+
+    def _descend(self) -> tuple[Tensor, Tensor]:
+        """A walk to a leaf: the nodes `[B, T]` it passes and the children it takes, -1 beyond its end."""
+        node, going = torch.zeros_like(self._rows), torch.ones_like(self._rows, dtype=torch.bool)
+        path = node.new_full((len(node), self._horizon), -1)
+        taken = path.clone()
+        for time in range(self._horizon):
+            path[:, time] = node.where(going, -1)
+            children = self._children[self._rows, node]
+            going = going & (children[:, 0] > 0)
+            if not going.any():
+                break
+            choice = self._choose(node, children)
+            taken[:, time] = choice.where(going, -1)
+            node = children[self._rows, choice].where(going, node)
+        return path, taken
+
+    def _choose(self, node: Tensor, children: Tensor) -> Tensor:
+        """The child `[B]` of each node `[B]` with the lowest bound; `children` are `[B, N]`."""
+        energy, violation = unranked(self._rank.gather(1, children))
+        feasible = energy.isfinite() & (violation <= 0)
+        some = feasible.any(1, keepdim=True)
+        counted, value = torch.where(some, feasible, energy.isfinite()), torch.where(some, energy, violation)
+        low = value.where(counted, torch.inf).amin(1, keepdim=True)
+        high = value.where(counted, -torch.inf).amax(1, keepdim=True)
+        worth = ((value - low) / (high - low).clamp_min(1e-12)).where(counted, 1)
+        visits = self._visits.gather(1, children)
+        total = self._visits[self._rows, node][:, None]
+        bound = worth - self._settings.curiosity * (total.log() / visits).sqrt()
+        return bound.where(~self._closed.gather(1, children), torch.inf).argmin(1)
+
+    def _expand(self, path: Tensor, depth: Tensor, ids: Tensor) -> None:
+        """Give each leaf, at `depth` `[B]`, its children; at depth T there is nothing left to go on from."""
+        able = depth < self._horizon
+        leaf = path.gather(1, depth.clamp_max(self._horizon - 1)[:, None])[:, 0].where(able, 0)
+        children = torch.where(able[:, None], ids, self._children[self._rows, leaf])
+        self._children[self._rows, leaf] = children
+        self._closed[:, ids] = (depth + 1 >= self._horizon)[:, None]
+        for node in path.clamp_min(0).unbind(1)[::-1]:
+            self._visits[self._rows, node] += len(ids)
+            below = self._children[self._rows, node]
+            closed = self._closed.gather(1, below).all(1) & (below[:, 0] > 0)
+            self._closed[self._rows, node] = closed
