@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from telos.actor.archive import Clock, remember, to_plan
-from telos.actor.discrete import choices
+from telos.actor.discrete import cells, choices, firsts
 from telos.actor.ranking import LOST, imagine, score
 from telos.actor.search import start
 from telos.types import Plan, Problem, Trajectory
@@ -131,16 +131,16 @@ class _Sweep:
         layer = self._layers[depth]
         rank = layer.rank.where(layer.open, LOST)
         index = rank.topk(min(self._width, rank.shape[1]), dim=1, largest=False).indices
-        self._layers[depth] = _Layer(
-            layer.states, layer.actions, layer.rank, layer.open.scatter(1, index, torch.tensor(False))
-        )
         known = rank.gather(1, index) != LOST
-        found = self._children(layer.take(index), known) if known.any() else None
-        if len(self._layers) == depth + 1:
-            assert found is not None
+        deeper = self._layers[depth + 1] if len(self._layers) > depth + 1 else None
+        if deeper is not None and not known.any():
+            return
+        self._layers[depth] = replace(layer, open=layer.open.scatter(1, index, False))
+        found = self._children(layer.take(index), known)
+        if deeper is None:
             self._layers.append(self._best(found))
-        elif found is not None:
-            self._layers[depth + 1] = self._best(self._layers[depth + 1].join(found))
+        else:
+            self._layers[depth + 1] = self._best(deeper.join(found))
 
     def _children(self, layer: _Layer, known: Tensor) -> _Layer:
         """Ways one block longer `[B, M * N]`; lost where the shorter way is not `known` `[B, M]`."""
@@ -170,21 +170,8 @@ class _Sweep:
         if self._side is None:
             moved = (ends - layer.states[:, :, :, 0].mean(2).flatten(2)).abs().amax(-1)
             self._side = self._near * moved.nan_to_num(0, 0, 0).mean(1)[:, None, None]
-        rank = layer.rank.where(firsts(ends / self._side.clamp_min(1e-9), layer.rank), LOST)
+        rank = layer.rank.where(firsts(cells(ends, self._side), layer.rank), LOST)
         most = min(self._width * min(self._problem.budget.iterations, _SWEEPS), rank.shape[1])
         kept = rank.topk(max(most, min(_WAYS, rank.shape[1])), dim=1, largest=False)
         best = layer.take(kept.indices)
         return _Layer(best.states, best.actions, kept.values, best.open & (kept.values != LOST))
-
-
-def firsts(places: Tensor, rank: Tensor) -> Tensor:
-    """Boolean `[B, S]`: which of the points `[B, S, D]` have the best rank in their cell of a unit grid."""
-    generator = torch.Generator().manual_seed(0)  # any fixed odd numbers make a hash of a cell
-    odd = torch.randint(1 << 62, (places.shape[-1],), generator=generator).to(places.device) | 1
-    key = (places.nan_to_num(0, 0, 0).round().to(torch.int64) * odd).sum(-1)
-    order = rank.argsort(1, stable=True)
-    order = order.gather(1, key.gather(1, order).argsort(1, stable=True))
-    key = key.gather(1, order)
-    first = torch.ones_like(key, dtype=torch.bool)
-    first[:, 1:] = key[:, 1:] != key[:, :-1]
-    return torch.empty_like(first).scatter(1, order, first)

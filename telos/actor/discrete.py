@@ -41,6 +41,24 @@ def require_discrete(space: ActionSpace) -> None:
         )
 
 
+def cells(places: Tensor, side: Tensor) -> Tensor:
+    """A number `[B, S]` for the cell of a grid of this `side` `[B, 1, 1]` that each point `[B, S, D]` is in."""
+    generator = torch.Generator().manual_seed(0)  # any fixed odd numbers make a hash of a cell
+    odd = torch.randint(1 << 62, (places.shape[-1],), generator=generator).to(places.device) | 1
+    cell = (places / side.clamp_min(1e-9)).nan_to_num(0, 0, 0).round().to(torch.int64)
+    return (cell * odd).sum(-1)
+
+
+def firsts(key: Tensor, rank: Tensor) -> Tensor:
+    """Boolean `[B, S]`: who has the best rank of those with the same key; of equal ones it is the first."""
+    order = rank.argsort(dim=1, stable=True)
+    order = order.gather(1, key.gather(1, order).argsort(dim=1, stable=True))
+    key = key.gather(1, order)
+    first = torch.ones_like(key, dtype=torch.bool)
+    first[:, 1:] = key[:, 1:] != key[:, :-1]
+    return torch.empty_like(first).scatter(1, order, first)
+
+
 @dataclass(frozen=True)
 class Categorical:
     """Each step's action for itself, by its share in the believed plans; a part `fresh` of it uniform."""
