@@ -19,7 +19,7 @@ _SWEEPS = 4  # so many widths of nodes are kept of each depth
 
 @dataclass(frozen=True)
 class Beam:
-    """Discrete actions: from the `width` best states of each depth imagine every action, and go on from there.
+    """Discrete actions: imagine every one from the `width` best states of each depth, and go on from there.
 
     One iteration of the budget is a sweep from the present to the horizon. The first is plain beam search; a
     later one goes on from the next best states that are left at each depth, so that after i sweeps the beam

@@ -42,7 +42,7 @@ def require_discrete(space: ActionSpace) -> None:
 
 
 def cells(places: Tensor, side: Tensor) -> Tensor:
-    """A number `[B, S]` for the cell of a grid of this `side` `[B, 1, 1]` that each point `[B, S, D]` is in."""
+    """Numbers `[B, S]` of the cells of a grid, of this `side` `[B, 1, 1]`, that points `[B, S, D]` are in."""
     generator = torch.Generator().manual_seed(0)  # any fixed odd numbers make a hash of a cell
     odd = torch.randint(1 << 62, (places.shape[-1],), generator=generator).to(places.device) | 1
     cell = (places / side.clamp_min(1e-9)).nan_to_num(0, 0, 0).round().to(torch.int64)

@@ -24,13 +24,13 @@ class MCTS:
     imagined and scored as in all sampling planners, and what it is worth goes back up the tree.
 
     What differs from the textbook, because the world model is an open-loop simulator and only the best plan
-    counts: a node is worth its best plan, not the mean (as in single-player MCTS, Schadd et al. 2008), and
-    a sequence all of whose continuations were scored is not visited again, so that small problems are
-    solved exactly. Of sequences of one length that lead to nearly the same state only the one that has cost
-    least so far is gone on from, as in `Beam`. Worths are scaled to 0..1 among siblings, since energies have no scale of their own (as
-    mctx does, github.com/google-deepmind/mctx, with values); what violates more is worth the worst while a
-    sibling is feasible. Several walks share an iteration, and a walk counts as a visit before it
-    is scored, so that they spread (Liu et al., arXiv 1810.11755).
+    counts: a node is worth its best plan, not the mean (as in single-player MCTS, Schadd et al. 2008). Of
+    sequences of one length that lead to nearly the same state only the one that has cost least so far
+    is gone on from, as in `Beam`; one all of whose continuations were scored is not visited again. Worths
+    are scaled to 0..1 among siblings, since energies have no scale of their own (mctx does so with values,
+    github.com/google-deepmind/mctx); what violates a guardrail is worth the least while a sibling does
+    not. Several walks share an iteration; each counts as a visit before it is scored, so that they
+    spread (Liu et al., arXiv 1810.11755).
 
     Args:
         candidates: S, plans per iteration; rounded down to whole walks of one plan per action, at least one.

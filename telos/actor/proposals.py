@@ -111,7 +111,9 @@ class Segments:
     def __call__(self, belief: Belief, count: int, generator: torch.Generator) -> Tensor:
         """Candidates `[B, count, T, size]`."""
         B, _, T, _ = belief.mean.shape
-        values = belief.space.centre(belief.mean) + self.gain * pushes(belief, (B, count, self.most), generator)
+        values = belief.space.centre(belief.mean) + self.gain * pushes(
+            belief, (B, count, self.most), generator
+        )
         cuts = _uniform((B, count, 1, self.most - 1), belief.mean, generator) * T
         used = _uniform((B, count, 1, 1), belief.mean, generator) * self.most
         cuts = torch.where(torch.arange(1, self.most, device=cuts.device) <= used, cuts, math.inf)

@@ -6,13 +6,14 @@ from collections.abc import Callable
 
 from telos.errors import UnknownName
 from telos.recipes.reacher import reacher
-from telos.recipes.rooms import rooms, rooms_long
+from telos.recipes.rooms import rooms, rooms_discrete, rooms_long
 from telos.recipes.smoke import smoke
 from telos.training.config import Recipe
 
 RECIPES: dict[str, Callable[[], Recipe]] = {
     "reacher": reacher,
     "rooms": rooms,
+    "rooms-discrete": rooms_discrete,
     "rooms-long": rooms_long,
     "smoke": smoke,
 }
@@ -25,4 +26,4 @@ def get(name: str) -> Recipe:
     return RECIPES[name]()
 
 
-__all__ = ["RECIPES", "Recipe", "get", "reacher", "rooms", "rooms_long", "smoke"]
+__all__ = ["RECIPES", "Recipe", "get", "reacher", "rooms", "rooms_discrete", "rooms_long", "smoke"]

@@ -110,7 +110,7 @@ def random_action(
     *,
     actions: tuple[int, ...] | None = None,
 ) -> np.ndarray | int:
-    """A uniform action of an environment, as its `step` takes it: an array, or the number of a discrete one."""
+    """A uniform action of an environment, as its `step` takes it: an array, or a discrete one's number."""
     space = env.action_space
     if isinstance(space, gymnasium.spaces.Discrete):
         return int(rng.choice(choices(space, actions)))

@@ -126,8 +126,8 @@ class Rooms:
         size = self.action_space.dimension
         if actions.shape != (self.num, size) or not np.isfinite(actions).all():
             raise ValueError(
-                f"actions must be finite numbers of shape [{self.num}, {size}]; got shape "
-                f"{list(actions.shape)}{'' if np.isfinite(actions).all() else ' with NaN or infinite values'}."
+                f"actions must be finite numbers of shape [{self.num}, {size}]; got {list(actions.shape)}"
+                f"{'' if np.isfinite(actions).all() else ' with NaN or infinite values'}."
             )
         if self.action_space.one_hot:
             actions = MOVES[actions.argmax(axis=1)]

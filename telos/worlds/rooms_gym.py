@@ -125,7 +125,7 @@ class RoomsVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
     def step(
         self, actions: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
-        """Move the dots by `actions`: `[num_envs, 2]` in units of the longest step, or `[num_envs]` numbers."""
+        """Move the dots by `actions`: `[num_envs, 2]`, in units of the longest step, or `[num_envs]`."""
         never = np.zeros(self.num_envs, dtype=bool)
         if self._steps == self._max_steps:
             frames, info = self._start()

@@ -1,4 +1,4 @@
-"""A place on a grid that stays or moves by one to a side, with a wall: problems that are solved by enumeration."""
+"""A place on a grid that stays or moves by one, with a wall: problems that can be enumerated."""
 
 from __future__ import annotations
 

@@ -36,7 +36,10 @@ def plan(name, **arguments):
 
 @alone
 def test_the_best_of_3125_plans_is_found(name):
-    places = {"state": [[0.0, 0.0], [2.0, 1.0], [0.0, -1.0]], "target": [[2.0, 0.0], [-1.0, -1.0], [2.0, -1.0]]}
+    places = {
+        "state": [[0.0, 0.0], [2.0, 1.0], [0.0, -1.0]],
+        "target": [[2.0, 0.0], [-1.0, -1.0], [2.0, -1.0]],
+    }
     best = enumerated(asked(**places))
     assert best[0] == 8.0
     torch.testing.assert_close(plan(name, **places).energy, best)
@@ -202,7 +205,11 @@ def test_the_trace_never_rises_and_evaluations_count_every_row(name):
     ("part", "wrong", "message"),
     [
         ("cost", lambda t: t.states.sum((2, 3, 4)), r"cost Formula must return shape \[B, S, K\]"),
-        ("guardrails", lambda t: t.states[..., 1:, 0], r"guardrail Formula must return shape \[B, S, K, T\+1\]"),
+        (
+            "guardrails",
+            lambda t: t.states[..., 1:, 0],
+            r"guardrail Formula must return shape \[B, S, K, T\+1\]",
+        ),
     ],
 )
 def test_a_wrong_shape_is_named(name, part, wrong, message):
