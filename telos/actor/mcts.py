@@ -128,7 +128,7 @@ class _Tree:
         states, actions = self._imagined.states, self._imagined.actions
         depth = self._depths.repeat_interleave(len(self._blocks), 1) + 1  # of the children, [B, S]
         so_far = torch.full_like(depth, LOST)
-        for steps in depth.unique().tolist():  # beyond the horizon: none
+        for steps in depth.unique().tolist():  # those beyond the horizon are in no tree
             way = Trajectory(states[:, :, :, : steps + 1], actions[:, :, :steps])
             so_far = score(self._problem, way)[0].rank.where(depth == steps, so_far)
         places = states.mean(2).flatten(3)

@@ -1,5 +1,7 @@
 """What every planner must do where actions are discrete."""
 
+import itertools
+import time
 from dataclasses import replace
 
 import pytest
@@ -282,6 +284,15 @@ def test_a_beam_that_keeps_one_state_presses_against_the_wall_and_widens_with_ea
     narrow = Beam(width=1)(asked(setting=Setting(budget=Budget(1))))
     assert narrow.trajectory.states[0, 0, 0, -1].tolist() == [0.0, 0.0]
     assert Beam(width=1)(asked(setting=Setting(budget=Budget(4)))).energy < narrow.energy
+
+
+def test_a_beam_that_runs_out_of_time_on_its_way_rests_after_it(monkeypatch):
+    ticks = itertools.count()
+    monkeypatch.setattr(time, "monotonic", lambda: float(next(ticks)))  # a second passes between two looks
+    found = Beam()(asked(target=[[-5.0, 0.0]], setting=Setting(budget=Budget(9, seconds=4.5))))
+    assert found.status == (PlanStatus.OUT_OF_TIME,)
+    assert found.actions.argmax(-1).tolist() == [[3, 3, 3, 0, 0]]
+    assert found.trajectory.states[0, 0, 0, -1].tolist() == [-3.0, 0.0]
 
 
 def test_a_beam_needs_a_level_that_resumes():
