@@ -88,6 +88,8 @@ class _Tree:
         walks, first = max(1, count // N), self._rank.shape[1]
         explored = belief.space.project(self._settings.explore(belief, walks * N, generator))
         drawn = torch.rand((B, walks * N, 1, 1), generator=generator, device=explored.device)
+        if first == 1:
+            drawn[:, :N] = 0  # the first walk's plans all go on as believed: one of them is the warm start
         plans = torch.where(drawn < self._settings.follow, belief.mean, explored).unflatten(1, (walks, N))
         number = torch.arange(N, device=plans.device)
         time, paths, depths = torch.arange(T, device=plans.device), [], []
