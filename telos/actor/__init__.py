@@ -1,7 +1,7 @@
 """The actor: search for the actions whose imagined consequences cost least, inside the guardrails.
 
 Every planner is called with a `Problem` and returns a `Plan`, batched over problems. `PLANNERS` names
-them; the conformance tests run every one of them.
+them, `planners` those for an action space; the conformance tests run every one of them.
 """
 
 from __future__ import annotations
@@ -9,8 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from telos.actor.aggregate import Cvar, cvar, mean, worst_case
+from telos.actor.beam import Beam
+from telos.actor.discrete import Categorical, CategoricalCEM
 from telos.actor.gradient import Gradient, refine
 from telos.actor.hybrid import Hybrid
+from telos.actor.mcts import MCTS
 from telos.actor.noise import Coloured, Knots
 from telos.actor.proposals import Gaussian, Segments, Variations, Wander
 from telos.actor.sampling import CEM, MPPI, Evolution, PredictiveSampling, RandomShooting
@@ -18,7 +21,7 @@ from telos.actor.search import search
 from telos.actor.steppers import LBFGS, Adam
 from telos.actor.tree import Relay, Tree
 from telos.actor.warm_start import shift
-from telos.types import Planner
+from telos.types import ActionSpace, Planner
 
 PLANNERS: Mapping[str, Callable[[], Planner]] = {
     "evolution": Evolution,
@@ -32,15 +35,32 @@ PLANNERS: Mapping[str, Callable[[], Planner]] = {
     "hybrid": Hybrid,
     "tree": Tree,
     "relay": lambda: Relay(((3, Tree()), (1, Evolution()))),
+    "beam": Beam,
+    "categorical_cem": CategoricalCEM,
+    "mcts": MCTS,
 }
 """Every planner by name, with its default settings."""
+
+_DISCRETE = frozenset({"beam", "categorical_cem", "mcts"})
+_CONTINUOUS = frozenset({"gradient", "lbfgs", "hybrid"})
+
+
+def planners(space: ActionSpace) -> Mapping[str, Callable[[], Planner]]:
+    """Those of `PLANNERS` that plan in an action space; the others refuse it."""
+    others = _CONTINUOUS if space.one_hot else _DISCRETE
+    return {name: build for name, build in PLANNERS.items() if name not in others}
+
 
 __all__ = [
     "CEM",
     "LBFGS",
+    "MCTS",
     "MPPI",
     "PLANNERS",
     "Adam",
+    "Beam",
+    "Categorical",
+    "CategoricalCEM",
     "Coloured",
     "Cvar",
     "Evolution",
@@ -57,6 +77,7 @@ __all__ = [
     "Wander",
     "cvar",
     "mean",
+    "planners",
     "refine",
     "search",
     "shift",

@@ -65,10 +65,16 @@ def refine(
     `Plan.evaluations` counts rows of the forward pass; each has a backward pass, which costs about two.
 
     Raises:
-        ValueError: the rollout, a cost, a guardrail or the aggregate returned a wrong shape.
+        ValueError: the rollout, a cost, a guardrail or the aggregate returned a wrong shape, or the actions
+            are discrete.
     """
     clock, late = Clock(problem.budget.seconds), False
     space, steps = problem.level.action_space, problem.budget.iterations
+    if space.one_hot:  # a small step from a one-hot action is projected back to it
+        raise ValueError(
+            f"planning by gradient needs actions between bounds; got {space.dimension} discrete ones. "
+            "telos.actor.planners(space) lists the planners for a space."
+        )
     actions, step_from = space.project(starts.detach()), (stepper or Adam()).begin()
     half = reach(space, actions)
     lagrangian = _Lagrangian(penalty=penalty, margin=margin)

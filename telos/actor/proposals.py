@@ -94,7 +94,7 @@ class Wander:
         noise = _normal((B, count, mixing.shape[1], belief.space.dimension), belief.mean, generator)
         noise = (mixing @ noise).repeat(1, 1, 1, size // belief.space.dimension)
         gain = self.gain * _uniform((B, count, 1, 1), belief.mean, generator)
-        return _centre(belief) + gain * belief.reach * noise
+        return belief.space.centre(belief.mean) + gain * belief.reach * noise
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,9 @@ class Segments:
     def __call__(self, belief: Belief, count: int, generator: torch.Generator) -> Tensor:
         """Candidates `[B, count, T, size]`."""
         B, _, T, _ = belief.mean.shape
-        values = _centre(belief) + self.gain * pushes(belief, (B, count, self.most), generator)
+        values = belief.space.centre(belief.mean) + self.gain * pushes(
+            belief, (B, count, self.most), generator
+        )
         cuts = _uniform((B, count, 1, self.most - 1), belief.mean, generator) * T
         used = _uniform((B, count, 1, 1), belief.mean, generator) * self.most
         cuts = torch.where(torch.arange(1, self.most, device=cuts.device) <= used, cuts, math.inf)
@@ -188,12 +190,6 @@ def pushes(belief: Belief, shape: tuple[int, ...], generator: torch.Generator) -
         push = push / torch.linalg.vector_norm(push, dim=-1, keepdim=True).clamp_min(1e-12)
         push = push * (space.max_norm * _uniform((*shape[:-1], 1), belief.mean, generator))
     return push.repeat((1,) * (len(shape) - 1) + (space.size // space.dimension,))
-
-
-def _centre(belief: Belief) -> Tensor:
-    """The middle `[size]` of the action space."""
-    low, high = belief.space.bounds(belief.mean)
-    return belief.space.project((low + high) / 2)
 
 
 def _normal(shape: tuple[int, ...], like: Tensor, generator: torch.Generator) -> Tensor:

@@ -129,6 +129,14 @@ def rank(energy: Tensor, violation: Tensor) -> Tensor:
     return torch.where(finite, (high << 32) + low, LOST)
 
 
+def unranked(rank: Tensor) -> tuple[Tensor, Tensor]:
+    """Energy and violation that `rank` was made of, at float32 precision; infinite where it is `LOST`."""
+    low = (rank & 0xFFFFFFFF) - ((rank & 0x80000000) << 1)
+    energy, violation = _from_ordered_bits(low), _from_ordered_bits((rank - low) >> 32)
+    lost = rank == LOST
+    return energy.masked_fill(lost, torch.inf), violation.masked_fill(lost, torch.inf)
+
+
 def distinct(scored: Scored, count: int, *, gap: float, reach: Tensor, among: int = 128) -> Tensor:
     """The indices `[B, count]` of the best candidates that differ from each other, best first.
 
@@ -159,6 +167,11 @@ def distinct(scored: Scored, count: int, *, gap: float, reach: Tensor, among: in
 def _ordered_bits(values: Tensor) -> Tensor:
     bits = (values.to(torch.float32) + 0.0).view(torch.int32)  # + 0.0 makes one of the two zeros
     return (bits ^ ((bits >> 31) & 0x7FFFFFFF)).to(torch.int64)
+
+
+def _from_ordered_bits(bits: Tensor) -> Tensor:
+    bits = bits.to(torch.int32)
+    return (bits ^ ((bits >> 31) & 0x7FFFFFFF)).view(torch.float32)
 
 
 def _checked(

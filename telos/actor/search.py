@@ -96,8 +96,7 @@ def start(problem: Problem, *, spread: float) -> Belief:
     """
     space = problem.level.action_space
     shape = (problem.batch, 1, problem.horizon, space.size)
-    low, high = space.bounds(problem.state)
-    mean = ((low + high) / 2).expand(shape)
+    mean = space.centre(problem.state).expand(shape)
     if problem.warm_start is not None:
         expected = [problem.batch, problem.horizon, space.size]
         if list(problem.warm_start.shape) != expected:
@@ -105,6 +104,5 @@ def start(problem: Problem, *, spread: float) -> Belief:
                 f"warm_start must have shape [B, T, size] = {expected}; got "
                 f"{list(problem.warm_start.shape)}. telos.actor.shift makes one from the last plan."
             )
-        mean = problem.warm_start[:, None].to(mean)
-    mean = space.project(mean)
+        mean = space.project(problem.warm_start[:, None].to(mean))
     return Belief(mean, (spread * reach(space, mean)).expand(shape), space)

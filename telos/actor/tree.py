@@ -76,10 +76,8 @@ class Tree:
         push = pushes(belief, shape, problem.generator)
         share = (push.abs() / belief.reach.clamp_min(1e-12)).amax(-1, keepdim=True)  # of the way to a bound
         full = torch.rand(*shape, 1, generator=problem.generator, device=push.device) < self.full
-        centre = belief.space.project(torch.stack(belief.space.bounds(push)).mean(0))
-        action = belief.space.project(centre + torch.where(full, push / share.clamp_min(1e-12), push))[
-            :, :, None
-        ]
+        push = torch.where(full, push / share.clamp_min(1e-12), push)
+        action = belief.space.project(belief.space.centre(push) + push)[:, :, None]
         begin = nodes.at(parent)
         block = problem.level.resume(problem.state, begin, action)
         expected = (*begin.shape[:3], 2, *begin.shape[3:])

@@ -9,6 +9,7 @@ from typing import Literal
 
 import numpy as np
 
+from telos.data import Uniform
 from telos.errors import WorldError
 from telos.types import World
 
@@ -44,12 +45,8 @@ def _seeds(world: World, seed: int) -> list[int]:
 
 
 def _actions(world: World, steps: int, seed: int) -> np.ndarray:
-    space = world.action_space
-    drawn = np.random.default_rng(seed).uniform(space.low, space.high, (steps, world.num, space.dimension))
-    if space.max_norm is not None:
-        norm = np.linalg.norm(drawn, axis=-1, keepdims=True)
-        drawn *= np.minimum(1, 0.999 * space.max_norm / np.maximum(norm, 1e-12))
-    return drawn.astype(np.float32)
+    drawn = Uniform()(world.action_space, steps * world.num, np.random.default_rng(seed))
+    return drawn.reshape(steps, world.num, -1)
 
 
 def _episode(world: World, seed: int) -> np.ndarray:

@@ -40,7 +40,7 @@ def worlds(*, check: str | None = None) -> None:
     for reason in missing:
         console.say(reason)
     console.say(
-        "Any Gymnasium environment that renders and has a Box action space works too: "
+        "Any Gymnasium environment that renders and has Box or Discrete actions works too: "
         "telos worlds --check package.module:Class, and docs/worlds.md."
     )
 
@@ -49,10 +49,11 @@ def _described(world: World) -> dict[str, str]:
     space = world.action_space
     bounds = ", ".join(f"{low:.3g}..{high:.3g}" for low, high in zip(space.low, space.high, strict=True))
     norm = "" if space.max_norm is None else f", norm <= {space.max_norm:.3g}"
+    actions = f"one of {space.dimension}" if space.one_hot else bounds + norm
     readings = [f"{name} [{reading.size}] {reading.unit}".strip() for name, reading in world.readings.items()]
     return {
         "frame": " x ".join(map(str, world.frame_shape)),
-        "actions": bounds + norm,
+        "actions": actions,
         "readings": ", ".join(readings) or "none",
         "episode": f"{world.episode_steps} steps",
     }

@@ -21,7 +21,7 @@ class ExplorationPolicy(Protocol):
 
 @dataclass(frozen=True)
 class Uniform:
-    """Each action drawn anew, uniformly from the box (and then brought inside `max_norm`)."""
+    """Each action drawn anew, uniformly from the box (and then brought inside `max_norm`), or of all n."""
 
     def __call__(self, space: ActionSpace, length: int, generator: np.random.Generator) -> np.ndarray:
         """Actions float32 `[length, A]`."""
@@ -38,6 +38,9 @@ class Persistent:
     bound, and the others are uniform between. `drift` is the standard deviation of the direction's
     change per step (a random walk on the sphere, in radians for two dimensions). `share` draws the bounds
     in: a world whose strongest actions lead where no task is, is explored gently.
+
+    In a discrete space that is: a random action, each as likely, held for a random time; a drifting direction
+    may come nearer to another one. Magnitudes, and so `pause` and `full`, make no difference.
     """
 
     hold: tuple[int, int] = (2, 32)
@@ -75,7 +78,7 @@ class Persistent:
         held = np.arange(len(walk))[None] < times[:holds, None]
         direction = np.stack(walk, axis=1)[held][:length]
         magnitude = np.repeat(magnitude[:holds], times[:holds])[:length, None]
-        centre = (np.array(space.high) + np.array(space.low)) / 2
+        centre = space.centre(torch.empty(0, dtype=torch.float64)).numpy()
         half = (np.array(space.high) - np.array(space.low)) / 2
         if space.max_norm is None:
             direction = direction / np.abs(direction).max(axis=1, keepdims=True) * half

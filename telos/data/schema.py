@@ -71,6 +71,7 @@ class Schema:
                 "low": [float(bound) for bound in space.low],
                 "high": [float(bound) for bound in space.high],
                 "max_norm": None if space.max_norm is None else float(space.max_norm),
+                "one_hot": space.one_hot,
             },
             "readings": {
                 name: {
@@ -99,7 +100,12 @@ class Schema:
             height, width, channels = value["frame_shape"]
             return Schema(
                 frame_shape=(height, width, channels),
-                action_space=ActionSpace(tuple(action["low"]), tuple(action["high"]), action["max_norm"]),
+                action_space=ActionSpace(
+                    tuple(action["low"]),
+                    tuple(action["high"]),
+                    action["max_norm"],
+                    one_hot=action.get("one_hot", False),  # stores before there were discrete actions
+                ),
                 readings={
                     key: Reading(
                         size=reading["size"],
@@ -145,6 +151,14 @@ class Episode:
         _check(f"{what}: frames", self.frames, np.dtype("u1"), (max(rows, 1), *schema.frame_shape))
         shape = (rows - 1, schema.action_space.dimension)
         _check(f"{what}: actions (one fewer than frames)", self.actions, np.dtype("f4"), shape)
+        if schema.action_space.one_hot:
+            wrong = (np.sort(self.actions, axis=1) != np.eye(shape[1])[-1]).any(axis=1)
+            if wrong.any():
+                row = int(wrong.argmax())
+                raise StoreError(
+                    f"{what}: actions must be one-hot, a single 1 among {shape[1]} numbers; "
+                    f"got {self.actions[row].tolist()} at step {row}."
+                )
         if set(self.readings) != set(schema.readings):
             raise StoreError(
                 f"{what}: readings must be {sorted(schema.readings)}, as the store's schema says; "

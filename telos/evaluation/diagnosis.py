@@ -12,7 +12,7 @@ from telos.types import World
 
 _TAIL = 0.2  # the share of the episode that counts as its end
 _STILL = 0.02  # moved less than this share of the way from start to goal
-_PUSHING = 0.25  # acted with more than this share of the largest action
+_PUSHING = 0.25  # acted with more than this share of the largest action, or did something as often
 
 
 @runtime_checkable
@@ -69,6 +69,9 @@ def _pressing(ending: Ending, path: np.ndarray, world: World) -> bool:
     tail = max(int(_TAIL * len(ending.actions)), 1)
     scale = float(np.linalg.norm(path[0] - next(iter(ending.goal.values())))) or 1.0
     moved = float(np.linalg.norm(path[-tail:] - path[-1], axis=-1).max())
-    largest = world.action_space.max_norm or float(np.linalg.norm(world.action_space.high))
-    effort = float(np.linalg.norm(ending.actions[-tail:], axis=-1).mean())
-    return moved < _STILL * scale and effort > _PUSHING * largest
+    space = world.action_space
+    largest = space.max_norm or float(np.linalg.norm(space.high))
+    effort = float(np.linalg.norm(ending.actions[-tail:], axis=-1).mean()) / largest
+    if space.one_hot:
+        effort = 1 - float(ending.actions[-tail:, 0].mean())
+    return moved < _STILL * scale and effort > _PUSHING

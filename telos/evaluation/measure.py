@@ -18,7 +18,7 @@ from telos.evaluation.policies import AgentPolicy, Aim, Blind, NoOp, aim_at_pict
 from telos.evaluation.result import Evaluation, Floor
 from telos.evaluation.zones import Across, GuardrailProtocol
 from telos.progress import Progress, silent
-from telos.types import World
+from telos.types import ActionSpace, World
 from telos.worlds import make
 
 if TYPE_CHECKING:
@@ -162,10 +162,15 @@ class _Part:
         self.progress(stage, self.number * total + done, self.parts * total, **values)
 
 
+def _resting(world: World) -> str:
+    """What doing nothing is."""
+    return "action 0, all the time" if world.action_space.one_hot else "the allowed action nearest to zero"
+
+
 def _floors(world: World, seeds: Sequence[int], seed: int, progress: Progress) -> tuple[Floor, ...]:
     """What needs no model, on the same tasks."""
     rivals = (
-        ("no-op", "the allowed action nearest to zero", NoOp()),
+        ("no-op", _resting(world), NoOp()),
         ("random", "each action uniform in the action space", Blind(Uniform(), seed=seed)),
         (
             "exploration",
@@ -214,9 +219,13 @@ def _even(tasks: int, batch: int) -> int:
 def _check_fit(model: Model, world: World) -> None:
     """`ValueError` where model and world do not belong together."""
     learned, given = model.config.action_space, world.action_space
-    if tuple(model.config.frame_shape) != tuple(world.frame_shape) or learned.dimension != given.dimension:
+    if tuple(model.config.frame_shape) != tuple(world.frame_shape) or _kind(learned) != _kind(given):
         raise ValueError(
-            f"model must have been trained on frames {list(world.frame_shape)} and {given.dimension} action "
-            f"dimensions, as {world.id} has; it knows {list(model.config.frame_shape)} and "
-            f"{learned.dimension}. Evaluate it in the world it was trained in."
+            f"model must have been trained on frames {list(world.frame_shape)} and {_kind(given)}, as "
+            f"{world.id} has; it knows {list(model.config.frame_shape)} and {_kind(learned)}. "
+            "Evaluate it in the world it was trained in."
         )
+
+
+def _kind(space: ActionSpace) -> str:
+    return f"{space.dimension} {'discrete actions' if space.one_hot else 'action dimensions'}"

@@ -151,7 +151,7 @@ class Penalty(Term):
 
 
 class NoOp:
-    """Do nothing: the allowed action nearest to zero."""
+    """Do nothing: the allowed action nearest to zero, or the first of discrete ones."""
 
     def begin(self, world: World, guardrails: Guardrails) -> None:
         """Find the action that is nearest to zero."""

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from telos.errors import UnknownName
 from telos.recipes.lewm import lewm, lewm_short
 from telos.recipes.reacher import reacher
-from telos.recipes.rooms import rooms, rooms_long
+from telos.recipes.rooms import rooms, rooms_discrete, rooms_long
 from telos.recipes.smoke import smoke
 from telos.training.config import Recipe
 
@@ -16,6 +16,7 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
     "lewm-short": lewm_short,
     "reacher": reacher,
     "rooms": rooms,
+    "rooms-discrete": rooms_discrete,
     "rooms-long": rooms_long,
     "smoke": smoke,
 }
@@ -28,4 +29,15 @@ def get(name: str) -> Recipe:
     return RECIPES[name]()
 
 
-__all__ = ["RECIPES", "Recipe", "get", "lewm", "lewm_short", "reacher", "rooms", "rooms_long", "smoke"]
+__all__ = [
+    "RECIPES",
+    "Recipe",
+    "get",
+    "lewm",
+    "lewm_short",
+    "reacher",
+    "rooms",
+    "rooms_discrete",
+    "rooms_long",
+    "smoke",
+]

@@ -3,6 +3,7 @@
 from telos.ssl.indicators import indicators, rank_me, within_episode_share
 from telos.ssl.losses import (
     covariance_loss,
+    inverse_choice_loss,
     inverse_dynamics_loss,
     prediction_loss,
     relative_prediction_loss,
@@ -14,6 +15,7 @@ from telos.ssl.sigreg import sigreg
 __all__ = [
     "covariance_loss",
     "indicators",
+    "inverse_choice_loss",
     "inverse_dynamics_loss",
     "prediction_loss",
     "rank_me",

@@ -5,8 +5,10 @@ States are `[B, T, D]`: B windows, T frames. Coefficients live in the recipe, no
 
 from __future__ import annotations
 
+import math
+
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 
 def prediction_loss(predicted: Tensor, observed: Tensor) -> Tensor:
@@ -70,3 +72,15 @@ def inverse_dynamics_loss(predicted: Tensor, actions: Tensor) -> Tensor:
     cannot be told, do not drown the precision of all others.
     """
     return (predicted - actions).abs().mean()
+
+
+def inverse_choice_loss(predicted: Tensor, actions: Tensor) -> Tensor:
+    """Cross-entropy of discrete actions read from pairs of states, in units of a guess's; a scalar.
+
+    Scores and one-hot actions (or a block's mean of them) are both `[B, T, ..., n]`. As
+    `inverse_dynamics_loss`, for discrete actions, where an absolute error has no slope before an action is
+    told more likely than not.
+    """
+    n = actions.shape[-1]
+    surprise = nn.functional.cross_entropy(predicted.reshape(-1, n), actions.reshape(-1, n))
+    return surprise / math.log(max(n, 2))

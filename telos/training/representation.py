@@ -62,6 +62,8 @@ def inverse_dynamics(model: Model, moving: Tensor, actions: Tensor) -> Tensor:
         raise ValueError("the model tells no actions; make it with recovered='each' or 'mean'.")
     with model.precision():
         recovered = model.inverse(moving[:, :-1], moving[:, 1:]).float()
-    each = actions.unflatten(-1, (model.config.action_space.block, -1)) * model.predictor.action_scale
-    taken = each.mean(-2) if model.config.recovered == "mean" else each.flatten(-2)
-    return ssl.inverse_dynamics_loss(recovered, taken)
+    space = model.config.action_space
+    each = actions.unflatten(-1, (space.block, -1)) * model.predictor.action_scale
+    taken = each.mean(-2, keepdim=True) if model.config.recovered == "mean" else each
+    recover = ssl.inverse_choice_loss if space.one_hot else ssl.inverse_dynamics_loss
+    return recover(recovered.unflatten(-1, taken.shape[-2:]), taken)

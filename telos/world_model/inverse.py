@@ -12,7 +12,7 @@ class InverseDynamics(nn.Module):
     """Two states `[..., D]` one block apart to the scaled actions between them.
 
     Each action, `[..., block * A]`, or their mean, `[..., A]`: where things have inertia, two states tell how
-    much a block of torques has pushed, but hardly when within it.
+    much a block of torques has pushed, but hardly when within it. For discrete actions, a score of each of n.
     """
 
     def __init__(self, *, state_size: int, action_size: int, hidden: int = 256) -> None:

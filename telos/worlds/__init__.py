@@ -1,8 +1,9 @@
 """Worlds: what the agent lives in. `make` gives copies of one, stepped together.
 
-Built in: `telos/TwoRooms-v0` and `telos/FourRooms-v0` (also Gymnasium environments, once this package is
-imported), and `Reacher-v5` from pixels. Any other Gymnasium environment that renders and has a Box action
-space works through `GymWorld`; a `GymAdapter` says what Gymnasium cannot.
+Built in: `telos/TwoRooms-v0`, `telos/FourRooms-v0` and `telos/TwoRoomsDiscrete-v0` (also Gymnasium
+environments, once this package is imported), and `Reacher-v5` from pixels. Any other Gymnasium environment
+that renders and has Box or Discrete actions works through `GymWorld`; a `GymAdapter` says what Gymnasium
+cannot.
 """
 
 import os

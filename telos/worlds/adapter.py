@@ -38,6 +38,8 @@ class GymAdapter:
         episode_steps: the length of an episode; None takes the environment's own time limit, or 200.
         action_bounds: (low, high), each one number per action, for environments whose bounds are
             infinite; None takes the environment's.
+        actions: for environments with discrete actions, the numbers of those that may be taken, in telos'
+            order: the first one is what counts as doing nothing. None takes all, as they are numbered.
         goal_steps: (least, most) steps of a random policy from the start to a default goal.
     """
 
@@ -47,6 +49,7 @@ class GymAdapter:
     tolerance: Mapping[str, float] = {}
     episode_steps: int | None = None
     action_bounds: tuple[tuple[float, ...], tuple[float, ...]] | None = None
+    actions: tuple[int, ...] | None = None
     goal_steps: tuple[int, int] = (10, 30)
 
     def prepare(self, env: gymnasium.Env) -> None:
@@ -70,10 +73,10 @@ class GymAdapter:
         policy, which holds each action for five steps, reaches from there: a goal that exists.
         """
         frame, readings = self.render(env), self.read(env)
-        action = env.action_space.low  # type: ignore[attr-defined]
+        action = None
         for step in range(rng.integers(self.goal_steps[0], self.goal_steps[1] + 1)):
             if step % 5 == 0:
-                action = random_action(env, self.action_bounds, rng)
+                action = random_action(env, self.action_bounds, rng, actions=self.actions)
             _, _, terminated, truncated, _ = env.step(action)
             if terminated or truncated:
                 break
@@ -104,9 +107,18 @@ def random_action(
     env: gymnasium.Env,
     bounds: tuple[tuple[float, ...], tuple[float, ...]] | None,
     rng: np.random.Generator,
-) -> np.ndarray:
-    """A uniform action of an environment, in the shape and dtype that its `step` takes."""
+    *,
+    actions: tuple[int, ...] | None = None,
+) -> np.ndarray | int:
+    """A uniform action of an environment, as its `step` takes it: an array, or a discrete one's number."""
     space = env.action_space
+    if isinstance(space, gymnasium.spaces.Discrete):
+        return int(rng.choice(choices(space, actions)))
     assert isinstance(space, gymnasium.spaces.Box)
     low, high = bounds if bounds is not None else (space.low.ravel(), space.high.ravel())
     return rng.uniform(low, high).astype(space.dtype).reshape(space.shape)
+
+
+def choices(space: gymnasium.spaces.Discrete, actions: tuple[int, ...] | None) -> np.ndarray:
+    """The numbers of the discrete actions that may be taken: `actions`, or all of them."""
+    return np.array(space.start + np.arange(space.n) if actions is None else actions)

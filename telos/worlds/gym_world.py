@@ -1,4 +1,4 @@
-"""Any Gymnasium environment that renders pixels and has a Box action space, as a `telos.types.World`."""
+"""Any Gymnasium environment that renders pixels, with Box or Discrete actions, as a `telos.types.World`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from PIL import Image
 
 from telos.errors import WorldError
 from telos.types import ActionSpace, Reading
-from telos.worlds.adapter import GymAdapter, GymGoal
+from telos.worlds.adapter import GymAdapter, GymGoal, choices
 from telos.worlds.checked import check_readings, described
 
 
@@ -26,6 +26,8 @@ class GymWorld:
     Seed s makes the environment's own episode 2 s ("train") or 2 s + 1 ("heldout"), so that the two
     never share one, and that number is also the episode's layout.
 
+    Discrete actions are one-hot, as everywhere in telos; the environment gets their number, an int.
+
     Args:
         env: a registered Gymnasium id, or a class or function that makes an environment.
         num: how many copies.
@@ -34,7 +36,8 @@ class GymWorld:
         id: what the world calls itself; by default what names the environment.
 
     Raises:
-        WorldError: it has no finite Box action space, or does not render uint8 `[H, W, 3]` frames.
+        WorldError: it has neither a finite Box nor a Discrete action space, or does not render uint8
+            `[H, W, 3]` frames.
     """
 
     def __init__(
@@ -83,7 +86,7 @@ class GymWorld:
         return self._frames.copy()
 
     def step(self, actions: np.ndarray) -> np.ndarray:
-        """Execute one action per copy, float `[num, A]`, clipped to the bounds; the next frames."""
+        """Execute one action per copy, float `[num, A]`, the nearest that is allowed; the next frames."""
         if self._layouts is None:
             raise ValueError("reset must be called before step.")
         space = self.action_space
@@ -94,11 +97,10 @@ class GymWorld:
                 f"actions must be finite numbers of shape [{self.num}, {space.dimension}]; "
                 f"got shape {list(actions.shape)}{broken}."
             )
-        actions = np.clip(actions, space.low, space.high).astype(self._space.dtype)
         self._frames = self._frames.copy()
         for i in np.flatnonzero(~self._ended):
             env = self._envs[i]
-            _, _, terminated, truncated, _ = env.step(actions[i].reshape(self._space.shape or ()))
+            _, _, terminated, truncated, _ = env.step(self._own(actions[i]))
             self._frames[i] = self._render(env)
             self._ended[i] = bool(terminated) or bool(truncated)
         return self._frames.copy()
@@ -140,6 +142,13 @@ class GymWorld:
         for env in self._envs:
             env.close()
         self._adapter.close()
+
+    def _own(self, action: np.ndarray) -> np.ndarray | int:
+        """What the environment's `step` takes for an action `[A]`."""
+        if isinstance(self._space, gymnasium.spaces.Discrete):
+            return int(choices(self._space, self._adapter.actions)[action.argmax()])
+        bounded = np.clip(action, self.action_space.low, self.action_space.high)
+        return bounded.astype(self._space.dtype).reshape(self._space.shape or ())
 
     def _build(self, env: str | Callable[..., gymnasium.Env]) -> gymnasium.Env:
         options = {"render_mode": "rgb_array", **self._adapter.options}
@@ -217,10 +226,17 @@ def _time_limit(env: gymnasium.Env) -> int | None:
 
 
 def _action_space(id: str, space: gymnasium.Space, adapter: GymAdapter) -> ActionSpace:
+    if isinstance(space, gymnasium.spaces.Discrete):
+        numbers = choices(space, adapter.actions)
+        if not len(numbers) or len({*numbers}) < len(numbers) or not all(space.contains(i) for i in numbers):
+            raise WorldError(
+                f"{id}: GymAdapter.actions must be different numbers of {space}; got {adapter.actions}."
+            )
+        return ActionSpace.discrete(len(numbers))
     if not isinstance(space, gymnasium.spaces.Box):
         raise WorldError(
-            f"{id} must have a Box action space; got {space}. telos plans over continuous actions: wrap the "
-            "environment so that it takes a vector (gymnasium.ActionWrapper)."
+            f"{id} must have a Box or a Discrete action space; got {space}. Wrap the environment so that it "
+            "takes a vector or a number (gymnasium.ActionWrapper)."
         )
     low, high = adapter.action_bounds or (space.low.ravel().tolist(), space.high.ravel().tolist())
     if not np.isfinite([*low, *high]).all():

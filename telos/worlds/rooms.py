@@ -26,7 +26,12 @@ IDS: Mapping[str, Callable[[], Layouts]] = {
     "telos/TwoRooms-v0": plans.TwoRooms,
     "telos/FourRooms-v0": plans.FourRooms,
     "telos/TwoRoomsFixed-v0": plans.OneFloor,
+    "telos/TwoRoomsDiscrete-v0": plans.TwoRooms,
 }
+DISCRETE = ("telos/TwoRoomsDiscrete-v0",)
+_EIGHTH = np.pi / 4 * np.arange(8)
+MOVES = np.concatenate([np.zeros((1, 2)), MAX_STEP * np.stack([np.cos(_EIGHTH), np.sin(_EIGHTH)], axis=1)])
+"""The displacements `[9, 2]` of the discrete actions: stay, then right and on clockwise by eighths."""
 
 
 class _Episode(NamedTuple):
@@ -43,10 +48,11 @@ class Rooms:
     """`num` copies of a Rooms world, stepped together; a `telos.types.World`.
 
     The reading `agent_xy` is the dot's centre in pixels (x right, y down; the first pixel's centre is 0).
-    An action is a displacement in pixels; longer ones than 2.41 px are shortened to that.
+    An action is a displacement in pixels; longer ones than 2.41 px are shortened to that. In the worlds of
+    `DISCRETE` it is one of nine, one-hot: to stay, or one of eight directions by 2.41 px (`MOVES`).
 
     Args:
-        id: "telos/TwoRooms-v0", "telos/FourRooms-v0", or "telos/TwoRoomsFixed-v0", which has one layout.
+        id: one of `IDS`.
         num: how many copies.
         hazards: how many forbidden discs each episode draws; entering one has no effect on the dot.
         hazard_radius: the range that their radii are drawn from, in pixels.
@@ -74,7 +80,11 @@ class Rooms:
         self.id = id
         self.num = num
         self.frame_shape: tuple[int, int, int] = (SIZE, SIZE, 3)
-        self.action_space = ActionSpace((-MAX_STEP,) * 2, (MAX_STEP,) * 2, max_norm=MAX_STEP)
+        self.action_space = (
+            ActionSpace.discrete(len(MOVES))
+            if id in DISCRETE
+            else ActionSpace((-MAX_STEP,) * 2, (MAX_STEP,) * 2, max_norm=MAX_STEP)
+        )
         self.readings: Mapping[str, Reading] = {
             "agent_xy": Reading(2, "px", tuple(BORDER[:2]), tuple(BORDER[2:]))
         }
@@ -110,15 +120,18 @@ class Rooms:
         return self._render(self._position)
 
     def step(self, actions: np.ndarray) -> np.ndarray:
-        """Move every dot by its action, float `[num, 2]` in pixels; the next frames."""
+        """Move every dot by its action, float `[num, 2]` in pixels or `[num, 9]` one-hot; the next frames."""
         if self._layouts is None:
             raise ValueError("reset must be called before step.")
         actions = np.asarray(actions, dtype=np.float64)
-        if actions.shape != (self.num, 2) or not np.isfinite(actions).all():
+        size = self.action_space.dimension
+        if actions.shape != (self.num, size) or not np.isfinite(actions).all():
             raise ValueError(
-                f"actions must be finite numbers of shape [{self.num}, 2]; got shape {list(actions.shape)}"
+                f"actions must be finite numbers of shape [{self.num}, {size}]; got {list(actions.shape)}"
                 f"{'' if np.isfinite(actions).all() else ' with NaN or infinite values'}."
             )
+        if self.action_space.one_hot:
+            actions = MOVES[actions.argmax(axis=1)]
         self._before = self._position
         self._position = self.true_step(self._position, actions)
         return self._render(self._position)

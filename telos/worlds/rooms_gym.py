@@ -1,7 +1,8 @@
 """Rooms as Gymnasium environments: single (`gymnasium.make`) and vectorised (`gymnasium.make_vec`).
 
 Both step the same `Rooms`. Observations are frames, uint8 `[64, 64, 3]`. Actions are displacements in units
-of the longest step, so they lie in [-1, 1] as Gymnasium recommends (`Rooms` itself takes pixels). The
+of the longest step, so they lie in [-1, 1] as Gymnasium recommends (`Rooms` itself takes pixels), or the
+number of one of nine where they are discrete (`telos.worlds.rooms.MOVES`). The
 reward is 1 on every step that ends at the goal and 0 on others; nothing terminates an episode, and the
 time limit of 200 steps truncates it. `info` has the readings (`agent_xy`), the same of the goal
 (`goal_agent_xy`), `layout`, `reached` and `in_hazard`; after a reset also `goal_frame`.
@@ -44,7 +45,7 @@ class RoomsEnv(gymnasium.Env[np.ndarray, np.ndarray]):
             world, hazards=hazards, hazard_radius=hazard_radius, hazards_visible=hazards_visible
         )
         self.render_mode = render_mode
-        self.observation_space, self.action_space = _spaces()
+        self.observation_space, self.action_space = _spaces(self.rooms)
         self._task = True
         self._frame: np.ndarray | None = None
 
@@ -59,8 +60,8 @@ class RoomsEnv(gymnasium.Env[np.ndarray, np.ndarray]):
         return frame, {name: values[0] for name, values in info.items()}
 
     def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
-        """Move the dot by `action` `[2]`, in units of the longest step."""
-        frame = self._frame = self.rooms.step(np.asarray(action)[None] * MAX_STEP)[0]
+        """Move the dot by `action`: `[2]`, in units of the longest step, or the number of a discrete one."""
+        frame = self._frame = self.rooms.step(_own(self.rooms, np.asarray(action)[None]))[0]
         info = _info(self.rooms, task=self._task)
         reward = float(info["reached"][0])
         return frame, reward, False, False, {name: values[0] for name, values in info.items()}
@@ -99,7 +100,7 @@ class RoomsVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         )
         self.num_envs = num_envs
         self.render_mode = render_mode
-        self.single_observation_space, self.single_action_space = _spaces()
+        self.single_observation_space, self.single_action_space = _spaces(self.rooms)
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
         self._max_steps = max_episode_steps
@@ -124,12 +125,12 @@ class RoomsVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
     def step(
         self, actions: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
-        """Move the dots by `actions` `[num_envs, 2]`, in units of the longest step."""
+        """Move the dots by `actions`: `[num_envs, 2]`, in units of the longest step, or `[num_envs]`."""
         never = np.zeros(self.num_envs, dtype=bool)
         if self._steps == self._max_steps:
             frames, info = self._start()
             return frames, np.zeros(self.num_envs), never, never.copy(), info
-        self._frames = self.rooms.step(np.asarray(actions) * MAX_STEP)
+        self._frames = self.rooms.step(_own(self.rooms, np.asarray(actions)))
         self._steps += 1
         info = _info(self.rooms, task=self._task)
         truncated = np.full(self.num_envs, self._steps == self._max_steps)
@@ -159,11 +160,15 @@ def register_rooms() -> None:
             )
 
 
-def _spaces() -> tuple[spaces.Box, spaces.Box]:
-    return (
-        spaces.Box(0, 255, (64, 64, 3), dtype=np.uint8),
-        spaces.Box(-1.0, 1.0, (2,), dtype=np.float32),
-    )
+def _spaces(rooms: Rooms) -> tuple[gymnasium.Space, gymnasium.Space]:
+    space = rooms.action_space
+    actions = spaces.Discrete(space.dimension) if space.one_hot else spaces.Box(-1.0, 1.0, (2,), np.float32)
+    return spaces.Box(0, 255, (64, 64, 3), dtype=np.uint8), actions
+
+
+def _own(rooms: Rooms, actions: np.ndarray) -> np.ndarray:
+    """Actions of `Rooms` `[num, A]` from Gymnasium's, `[num, 2]` or `[num]` numbers."""
+    return np.eye(rooms.action_space.dimension)[actions] if rooms.action_space.one_hot else actions * MAX_STEP
 
 
 def _episode(generator: np.random.Generator) -> int:

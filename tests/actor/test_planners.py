@@ -7,13 +7,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from telos.actor import PLANNERS
+from telos.actor import PLANNERS, planners
 from telos.types import ActionSpace, Budget, PlanStatus
-from tests.actor.point import Formula, Quadratic, Setting, Zone, move, problem, push
+from tests.actor.point import WIDE, Formula, Quadratic, Setting, Zone, move, problem, push
 
-every_planner = pytest.mark.parametrize("name", PLANNERS)
+every_planner = pytest.mark.parametrize("name", planners(WIDE))
 # A tree asks the cost about one block at a time: it comes to a place, but knows no optimum over time.
-every_optimiser = pytest.mark.parametrize("name", [name for name in PLANNERS if name != "tree"])
+every_optimiser = pytest.mark.parametrize("name", [name for name in planners(WIDE) if name != "tree"])
 STAGES = {
     "relay": 2,
     "hybrid": 2,

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from telos.actor import worst_case
-from telos.actor.ranking import LOST, Scored, distinct, imagine, rank, score
+from telos.actor.ranking import LOST, Scored, distinct, imagine, rank, score, unranked
 from telos.types import Trajectory
 from tests.actor.point import Formula, Quadratic, Zone, problem
 
@@ -118,3 +118,11 @@ def test_the_cost_of_the_toy_is_what_it_says():
     found, _ = score(case, imagine(case, torch.tensor([[[[1.0, 0.0], [1.0, 0.0]]]])))
     assert isinstance(case.cost, Quadratic)
     assert found.energy.item() == 1.0
+
+
+def test_a_rank_gives_back_energy_and_violation():
+    energy = torch.tensor([[1.5, -2.25, 0.0, torch.nan, 3e8]])
+    violation = torch.tensor([[0.0, 0.125, 7.0, 0.0, 0.0]])
+    again, broken = unranked(rank(energy, violation))
+    assert again.tolist() == [[1.5, -2.25, 0.0, torch.inf, 3e8]]
+    assert broken.tolist() == [[0.0, 0.125, 7.0, torch.inf, 0.0]]

@@ -9,10 +9,11 @@ from telos.types import ActionSpace
 DISC = ActionSpace((-2.0, -2.0), (2.0, 2.0), max_norm=2.0)
 BOX = ActionSpace((-1.0, 0.0, 3.0), (1.0, 5.0, 3.0))
 LINE = ActionSpace((-1.0,), (1.0,))
+FIVE = ActionSpace.discrete(5)
 
 
 @pytest.mark.parametrize("policy", [Persistent(), Persistent(drift=0.0, hold=(1, 1)), Uniform()])
-@pytest.mark.parametrize("space", [DISC, BOX, LINE])
+@pytest.mark.parametrize("space", [DISC, BOX, LINE, FIVE])
 @settings(max_examples=20, deadline=None)
 @given(seed=st.integers(0, 2**32), length=st.integers(1, 90))
 def test_actions_are_inside_the_space_and_repeat(policy, space, seed, length):
@@ -42,6 +43,19 @@ def test_magnitudes_reach_from_pauses_to_the_bound_in_every_direction():
     assert (norm <= 0.2).mean() == pytest.approx(0.25, abs=0.03)
     quarter = np.arctan2(actions[:, 1], actions[:, 0]) // (np.pi / 2)
     assert np.unique(quarter, return_counts=True)[1].min() > 4000
+
+
+@pytest.mark.parametrize("policy", [Persistent(hold=(3, 9), drift=0.0), Uniform()])
+def test_every_discrete_action_is_as_likely(policy):
+    actions = policy(FIVE, 20_000, np.random.default_rng(0))
+    assert ((actions == 0) | (actions == 1)).all()
+    assert (actions.sum(1) == 1).all()
+    np.testing.assert_allclose(actions.mean(0), 0.2, atol=0.04)
+
+
+def test_discrete_actions_are_held():
+    actions = Persistent(hold=(3, 9), drift=0.0)(FIVE, 5000, np.random.default_rng(0)).argmax(1)
+    assert np.diff(np.flatnonzero(np.diff(actions))).min() >= 3
 
 
 def test_drift_turns_a_held_direction_smoothly():

@@ -350,3 +350,21 @@ def test_a_schema_that_makes_no_sense_is_refused(fields, message):
     good = {"frame_shape": (4, 4, 3), "action_space": ActionSpace((0.0,), (1.0,))}
     with pytest.raises(ValueError, match=message):
         Schema(**{**good, **fields})
+
+
+def test_a_store_of_discrete_actions_says_so_and_refuses_others(tmp_path):
+    schema = Schema((4, 6, 3), ActionSpace.discrete(3))
+    good = Episode(np.zeros((3, 4, 6, 3), np.uint8), np.eye(3, dtype=np.float32)[[2, 0]])
+    with EpisodeStore.create(tmp_path / "store", schema) as store:
+        store.append([good])
+        with pytest.raises(StoreError, match=r"actions must be one-hot.*got \[0.5, 0.5, 0.0\] at step 1"):
+            store.append([Episode(good.frames, np.float32([[1, 0, 0], [0.5, 0.5, 0]]))])
+    opened = EpisodeStore.open(tmp_path / "store")
+    assert opened.schema.action_space == ActionSpace.discrete(3)
+    opened.close()
+
+
+def test_a_schema_from_before_there_were_discrete_actions_is_read():
+    value = SCHEMA.to_json()
+    del value["action"]["one_hot"]
+    assert Schema.from_json(value, "schema.json") == SCHEMA

@@ -34,3 +34,11 @@ def test_pushing_against_a_wall_is_told_from_resting():
     pushing = ending(path, (30, 50), actions=np.full((40, 2), 2.0))
     assert "wall, pressed against it" in diagnose(pushing, Rooms())
     assert "pressed" not in diagnose(ending(path, (30, 50)), Rooms())
+
+
+def test_pushing_with_discrete_actions_is_told_from_staying():
+    world = Rooms("telos/TwoRoomsDiscrete-v0")
+    path = np.concatenate([there((8, 10), (18, 50)), np.repeat([[18.0, 50.0]], 20, axis=0)])
+    pushing, staying = (np.eye(9)[np.full(40, number)] for number in (1, 0))
+    assert "wall, pressed against it" in diagnose(ending(path, (30, 50), actions=pushing), world)
+    assert "pressed" not in diagnose(ending(path, (30, 50), actions=staying), world)

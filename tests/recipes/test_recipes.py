@@ -27,7 +27,7 @@ def test_collected_episodes_are_long_enough_for_every_stage(name):
     assert recipe.collection.length + 1 >= shortest
 
 
-@pytest.mark.parametrize("name", ["rooms", "rooms-long", "smoke"])
+@pytest.mark.parametrize("name", ["rooms", "rooms-discrete", "rooms-long", "smoke"])
 def test_the_world_of_a_recipe_has_frames_that_the_encoder_takes(name):
     world = make(recipes.get(name).world)
     assert world.frame_shape[0] % 4 == world.frame_shape[1] % 4 == 0

@@ -111,3 +111,11 @@ def test_a_collapsed_batch_still_has_a_finite_variance_gradient():
     collapsed = torch.zeros(4, 3, 2, requires_grad=True)
     ssl.variance_loss(collapsed).backward()
     assert torch.isfinite(collapsed.grad).all()
+
+
+def test_telling_discrete_actions_is_a_cross_entropy_in_units_of_a_guess():
+    taken = torch.eye(4)[torch.arange(8) % 4].reshape(2, 4, 4)
+    assert float(ssl.inverse_choice_loss(torch.zeros(2, 4, 4), taken)) == pytest.approx(1.0)
+    assert float(ssl.inverse_choice_loss(50 * taken, taken)) == pytest.approx(0.0, abs=1e-6)
+    even = taken.mean(1, keepdim=True)  # of a block that took each once
+    assert float(ssl.inverse_choice_loss(torch.zeros(2, 1, 4), even)) == pytest.approx(1.0)

@@ -70,7 +70,28 @@ class Homeless(GymAdapter):
 
 
 class Discrete(Slider):
-    action_space = spaces.Discrete(4)
+    """Takes a number from 3 to 7: four directions, then to stay."""
+
+    action_space = spaces.Discrete(5, start=3)
+
+    def step(self, action):
+        assert isinstance(action, int)
+        assert action in self.action_space
+        return super().step([(1, 0), (-1, 0), (0, 1), (0, -1), (0, 0)][action - 3])
+
+
+class StayFirst(GymAdapter):
+    env = Discrete
+    actions = (7, 3, 4)  # stay, right, left
+
+
+class NotThere(GymAdapter):
+    env = Discrete
+    actions = (0, 3)
+
+
+class Many(Slider):
+    action_space = spaces.MultiDiscrete([3, 3])
 
 
 class Unbounded(Slider):

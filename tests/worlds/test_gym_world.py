@@ -1,8 +1,10 @@
 import numpy as np
 import odd_worlds as odd
 import pytest
+import torch
 
 from telos.errors import WorldError
+from telos.types import ActionSpace
 from telos.worlds import GymWorld, make
 
 
@@ -75,10 +77,30 @@ def test_an_adapter_can_bound_the_actions_of_an_unbounded_environment():
     assert world.reset([0], task=True).shape == (1, 64, 64, 3)
 
 
+def test_a_discrete_action_is_one_hot_and_the_environment_gets_its_number():
+    world = make("odd_worlds:Discrete", 2)
+    assert world.action_space == ActionSpace.discrete(5)
+    frames = world.reset([1, 2], task=True)
+    stayed = world.step(np.eye(5, dtype=np.float32)[[4, 4]])
+    np.testing.assert_array_equal(stayed, frames)
+    moved = world.step(np.float32([[0.2, 0.7, 0, 0, 0.1], [0, 0, 0, 0, 1]]))  # the nearest: 1, to the left
+    assert (moved != frames).any(axis=(1, 2, 3)).tolist() == [True, False]
+
+
+def test_an_adapter_says_which_discrete_actions_there_are_and_which_one_rests():
+    world = make("odd_worlds:StayFirst")
+    frames = world.reset([1], task=True)
+    rest = world.action_space.project(torch.zeros(1, 3)).numpy()
+    np.testing.assert_array_equal(world.step(rest), frames)
+    right = world.step(np.float32([[0, 1, 0]]))
+    assert np.argwhere(right[0])[:, 1].mean() > np.argwhere(frames[0])[:, 1].mean()
+
+
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("Discrete", "must have a Box action space"),
+        ("Many", "must have a Box or a Discrete action space"),
+        ("NotThere", r"actions must be different numbers of Discrete\(5, start=3\); got \(0, 3\)"),
         ("Unbounded", "Set GymAdapter.action_bounds"),
         ("Blind", "got NoneType. Override GymAdapter.render"),
         ("FloatFrames", r"got float64 \[96, 96, 3\]"),

@@ -5,7 +5,13 @@ from telos.worlds import GymWorld, Rooms, make, names, register
 
 
 def test_the_built_in_worlds_have_names():
-    assert names() == ["Reacher-v5", "telos/FourRooms-v0", "telos/TwoRooms-v0", "telos/TwoRoomsFixed-v0"]
+    assert names() == [
+        "Reacher-v5",
+        "telos/FourRooms-v0",
+        "telos/TwoRooms-v0",
+        "telos/TwoRoomsDiscrete-v0",
+        "telos/TwoRoomsFixed-v0",
+    ]
     assert isinstance(make("telos/FourRooms-v0", 2), Rooms)
 
 

@@ -6,10 +6,10 @@ from hypothesis import strategies as st
 from telos.worlds import Rooms
 from telos.worlds.geometry import inside
 from telos.worlds.layouts import PADDING
-from telos.worlds.rooms import IDS, MAX_STEP, REACHED
+from telos.worlds.rooms import DISCRETE, IDS, MAX_STEP, REACHED
 
 
-@pytest.fixture(params=IDS)
+@pytest.fixture(params=[id for id in IDS if id not in DISCRETE])
 def rooms(request):
     return Rooms(request.param, 64)
 
@@ -139,3 +139,13 @@ def test_an_unknown_id_and_a_step_before_reset_are_errors():
         Rooms("telos/ThreeRooms-v0")
     with pytest.raises(ValueError, match="reset must be called before step"):
         Rooms().step(np.zeros((1, 2)))
+
+
+def test_discrete_actions_stay_or_go_one_step_in_one_of_eight_directions():
+    rooms = Rooms("telos/TwoRoomsDiscrete-v0", num=9)
+    rooms.reset([0] * 9, task=True)
+    before = rooms.read()["agent_xy"]
+    rooms.step(np.eye(9, dtype=np.float32))
+    moved = rooms.read()["agent_xy"] - before
+    np.testing.assert_allclose(np.linalg.norm(moved, axis=1), [0] + [MAX_STEP] * 8, atol=1e-4)
+    np.testing.assert_allclose(moved[[1, 3, 5, 7]] / MAX_STEP, [[1, 0], [0, 1], [-1, 0], [0, -1]], atol=1e-4)

@@ -14,6 +14,7 @@ WORLDS = [
     *(pytest.param(name, marks=NEEDS_MUJOCO if name.startswith("Reacher") else []) for name in names()),
     "odd_worlds:Slider",
     "odd_worlds:SliderAdapter",
+    "odd_worlds:Discrete",
     "odd_worlds:Still",
 ]
 
