@@ -19,7 +19,7 @@ from telos.world_model import HistoryPredictor
 _OLD = (
     # What the vision transformer's layers are called in transformers 4, and in transformers 5.
     (r"^encoder\.encoder\.layer\.", "encoder.layers."),
-    (r"\.attention\.attention\.(q|k|v)(uery|ey|alue)\.", r".attention.\1_proj."),
+    (r"\.attention\.attention\.([qkv])\w+\.", r".attention.\1_proj."),
     (r"\.attention\.output\.dense\.", ".attention.o_proj."),
     (r"\.intermediate\.dense\.", ".mlp.fc1."),
     (r"^(encoder\.layers\.\d+)\.output\.dense\.", r"\1.mlp.fc2."),
