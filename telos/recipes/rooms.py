@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from telos.actor import Beam, CategoricalCEM, Evolution, Relay, Tree
+from telos.actor import Evolution, Relay, Tree
 from telos.configurator import Configurator
 from telos.training.config import Collection, Optimisation, Prediction, Recipe
 from telos.types import Budget, Configuration
@@ -46,18 +46,4 @@ def rooms_long() -> Recipe:
 
 def rooms_discrete() -> Recipe:
     """TwoRooms where the dot stays or moves by one step in one of eight directions."""
-    return replace(
-        rooms(),
-        name="rooms-discrete",
-        world="telos/TwoRoomsDiscrete-v0",
-        configurator=Configurator(
-            explore=Configuration(Beam(width=64), horizon=24, budget=Budget(1), replan_every=4),
-            track=Configuration(
-                CategoricalCEM(candidates=64, elites=8), horizon=24, budget=Budget(2), replan_every=4
-            ),
-            settle=Configuration(Beam(width=16), horizon=3, budget=Budget(1), replan_every=4),
-            near=0.02,
-            arrived=0.005,
-            patience=16,
-        ),
-    )
+    return replace(rooms(), name="rooms-discrete", world="telos/TwoRoomsDiscrete-v0")
