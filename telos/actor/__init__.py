@@ -11,7 +11,9 @@ from collections.abc import Callable, Mapping
 from telos.actor.aggregate import Cvar, cvar, mean, worst_case
 from telos.actor.gradient import Gradient, refine
 from telos.actor.noise import Coloured, Knots
+from telos.actor.policy import ReactivePolicy
 from telos.actor.proposals import Gaussian, Segments, Variations, Wander
+from telos.actor.reflex import Guided, Reflex
 from telos.actor.sampling import CEM, MPPI, Evolution, PredictiveSampling, RandomShooting
 from telos.actor.search import search
 from telos.actor.tree import Relay, Tree
@@ -27,6 +29,8 @@ PLANNERS: Mapping[str, Callable[[], Planner]] = {
     "random_shooting": RandomShooting,
     "gradient": Gradient,
     "tree": Tree,
+    "reflex": lambda: Reflex(candidates=64),
+    "guided": Guided,
     "relay": lambda: Relay(((3, Tree()), (1, Evolution()))),
 }
 """Every planner by name, with its default settings."""
@@ -40,9 +44,12 @@ __all__ = [
     "Evolution",
     "Gaussian",
     "Gradient",
+    "Guided",
     "Knots",
     "PredictiveSampling",
     "RandomShooting",
+    "ReactivePolicy",
+    "Reflex",
     "Relay",
     "Segments",
     "Tree",

@@ -3,6 +3,7 @@
 from telos.training.config import (
     Architecture,
     Collection,
+    Distillation,
     Heads,
     Optimisation,
     Prediction,
@@ -12,11 +13,13 @@ from telos.training.config import (
     Weights,
 )
 from telos.training.heads import fit_decoder, fit_readouts
+from telos.training.reflex import fit_reflex
 from telos.training.train import model_config, train
 
 __all__ = [
     "Architecture",
     "Collection",
+    "Distillation",
     "Heads",
     "Optimisation",
     "Prediction",
@@ -26,6 +29,7 @@ __all__ = [
     "Weights",
     "fit_decoder",
     "fit_readouts",
+    "fit_reflex",
     "model_config",
     "train",
 ]
