@@ -221,8 +221,8 @@ Resume = Callable[[Tensor, Tensor, Tensor], Trajectory]
 candidate and future, and actions `[B, S, T, size]` to a `Trajectory`."""
 
 Policy = Callable[[Tensor], Tensor]
-"""React: imagined states `[B, S, K, *state]` to the block of actions `[B, S, size]` that leads on from there to
-the problem's goal. It is bound to scene and goal, and need not stay inside the action space."""
+"""React: imagined states `[B, S, K, *state]` to the block of actions `[B, S, size]` that leads on from there
+to the problem's goal. It is bound to scenes and goals, and need not stay inside the action space."""
 
 Aggregate = Callable[[Tensor], Tensor]
 """Energy over imagined futures `[B, S, K]` to one energy per candidate `[B, S]`."""

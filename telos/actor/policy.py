@@ -15,14 +15,15 @@ _SHOWN = 8  # channels of the map that are looked at
 class ReactivePolicy(nn.Module):
     """Where things are and where they shall be, to the actions that lead there: Mode 1 of LeCun (2022).
 
-    A goal-conditioned inverse model on frozen states, as GC-IDM is (arXiv 2605.08732), but not told how much
-    time is left: what it is taught, plans, is already on the shortest way. What moves is `[B, S, D]`, keypoints
-    first, their positions in half pictures times `position_scale`.
+    A goal-conditioned inverse model on frozen states, as GC-IDM is (arXiv 2605.08732), but not told how
+    much time is left: what it is taught, plans, is on a short way already. What moves is `[B, S, D]`,
+    keypoints first, their positions in half pictures times `position_scale`.
 
     Where there is a scene, it is read once per problem, together with the goal, into a map of the way: the
     same convolution, `steps` times over, so that what is known at the goal spreads round walls (after value
     iteration networks, Tamar et al. 2016, arXiv 1602.02867). Each state then only looks at the map around its
-    keypoints. Without the map, a network that was told of the scene as a vector reached half as many goals.
+    keypoints. A network that saw glimpses of the scene, and a vector of all of it, reached half
+    as many goals.
     """
 
     centre: Tensor
@@ -87,7 +88,7 @@ class ReactivePolicy(nn.Module):
         return moving[..., : 2 * self.keypoints].unflatten(-1, (-1, 2)) / self.position_scale
 
     def _marks(self, goal: Tensor, like: Tensor) -> Tensor:
-        """Maps `[B, keypoints, h, w]` of where each keypoint shall be: a bump of a tenth of half the width."""
+        """Maps `[B, keypoints, h, w]` of a bump where each keypoint shall be, 0.1 of half a picture wide."""
         x, y = self._places(goal)[..., None].unbind(-2)
         across = (-50 * (x - cell_centres(like.shape[-1], like=goal)).square()).exp()
         down = (-50 * (y - cell_centres(like.shape[-2], like=goal)).square()).exp()

@@ -26,14 +26,14 @@ class Reflex:
     """
 
     candidates: int = 1
-    spread: float = 1.0  # of the largest disturbances, in half ranges
+    spread: float = 0.5  # of the largest disturbances, in half ranges
 
     def __call__(self, problem: Problem) -> Plan:
         """Plan. `ValueError` where the problem has no policy or the level cannot `resume`."""
         if problem.policy is None:
             raise ValueError(
-                "Reflex needs a policy in the problem: a model with a reflex (telos.fit_reflex) and a cost with "
-                "one goal state (Agent.reach). Use Guided, which does without, or another planner."
+                "Reflex needs a policy in the problem: a model with a reflex (telos.fit_reflex), and a cost "
+                "with one goal state (Agent.reach). Use Guided, which does without, or another planner."
             )
         shooting = RandomShooting(candidates=1 + self.candidates)
         return Guided(shooting, share=1.0, spread=self.spread)(problem)
@@ -48,7 +48,7 @@ class Guided:
 
     planner: Evolution | RandomShooting | Gradient = field(default_factory=Evolution)
     share: float = 0.5
-    spread: float = 1.0  # of the largest disturbances, in half ranges
+    spread: float = 0.5  # of the largest disturbances, in half ranges
 
     def __post_init__(self) -> None:
         if not 0 < self.share <= 1:

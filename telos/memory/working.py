@@ -62,7 +62,8 @@ class Pursuit:
         if self.imagined is None or not 0 < self.executed <= block * (self.imagined.shape[1] - 1):
             return math.nan
         number, part = divmod(self.executed - 1, block)
-        now = torch.lerp(*self.imagined[:, number : number + 2].unbind(1), (part + 1) / block).flatten(1)
+        begin, end = self.imagined[:, number], self.imagined[:, number + 1]
+        now = begin.lerp(end, (part + 1) / block).flatten(1)
         mean = now.mean(0)
         away = torch.cat([moving.flatten()[None], now]) - mean
         present, *futures = away.square().mean(1).sqrt().tolist()

@@ -12,8 +12,8 @@ from telos.training.config import (
     Sketched,
     Weights,
 )
+from telos.training.distillation import fit_reflex
 from telos.training.heads import fit_decoder, fit_readouts
-from telos.training.reflex import fit_reflex
 from telos.training.train import model_config, train
 
 __all__ = [

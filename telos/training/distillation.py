@@ -67,10 +67,10 @@ class _Lessons:
     def loss(
         self, policy: ReactivePolicy, batch: int, settings: Distillation, generator: torch.Generator
     ) -> Tensor:
-        """The mean squared error, in half ranges, of what `batch` random plans did on the way to one goal each.
+        """The mean squared error, in half ranges, of what `batch` plans did on the way to one goal each.
 
-        Earlier goals are rarer than later ones, from which more can be learned. Squared errors reach twice as
-        many goals as absolute ones: where plans differ, their mean goes on and their median may not.
+        Goals near a plan's beginning are rare, as few states lead to them. Squared errors reach twice as
+        many goals as absolute ones.
         """
         N, K, T = len(self.states), self.states.shape[1], self.actions.shape[1]
         plan, future = (torch.randint(count, (batch, 1), generator=generator) for count in (N, K))
