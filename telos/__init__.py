@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from telos.data import EpisodeStore, Windows, collect, import_videos
     from telos.evaluation import Evaluation, evaluate
     from telos.model import Model
-    from telos.training import fit_decoder, fit_readouts, learn_guardrail, train
+    from telos.training import fit_decoder, fit_readouts, fit_reflex, learn_guardrail, train
     from telos.types import ActionSpace, Observation, Plan, Problem, Reading, Task, Trajectory, World
     from telos.worlds import GymAdapter, GymWorld, Rooms, make
 
@@ -76,6 +76,7 @@ _HOME = {
     "evaluate": "telos.evaluation",
     "fit_decoder": "telos.training",
     "fit_readouts": "telos.training",
+    "fit_reflex": "telos.training",
     "import_videos": "telos.data",
     "keep_in": "telos.cost",
     "keep_out": "telos.cost",
@@ -136,6 +137,7 @@ __all__ = [
     "evaluate",
     "fit_decoder",
     "fit_readouts",
+    "fit_reflex",
     "import_videos",
     "keep_in",
     "keep_out",

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from telos.actor import shift, worst_case
 from telos.configurator import Configurator, Configure, Situation, batches
-from telos.cost import Drift, Effort, Goal, ReadingGoal, Term, Watch, checked_energy
+from telos.cost import Drift, Effort, Goal, ReadingGoal, Term, Watch, checked_energy, goal_state
 from telos.errors import UnknownName
 from telos.judge import Verdict, checked, judge, steps_of
 from telos.memory import Moment, PlanRecord, Pursuit, Usage, WorkingMemory, usage
@@ -195,21 +195,42 @@ class Agent:
             with torch.no_grad():
                 seen = self.model.encode(self._memory.recall(range(present.batch)))
                 self._memory.reconsider(self._watch.see(self.guardrails, self.model.moving(seen)))
+        early = self._astray(self._memory)
         if due := self._memory.due():
-            self._decide(self._task, self._memory, due)
+            self._decide(self._task, self._memory, due, early)
         action = self._memory.act()
         if isinstance(observation, Observation):
             return action
         return action.cpu().numpy() if observation.ndim == 4 else action[0].cpu().numpy()
 
-    def _decide(self, task: Task, memory: WorkingMemory, due: list[int]) -> None:
+    def _astray(self, memory: WorkingMemory) -> list[int]:
+        """Make those problems due whose present has left the tube of their plan."""
+        if not (watched := memory.watched()):
+            return []
+        began = time.process_time()
+        with torch.no_grad():
+            moving = self.model.moving(self.model.encode(memory.recall(watched)))
+        early = []
+        for problem, present in zip(watched, moving, strict=True):
+            pursuit = memory.pursuits[problem]
+            assert pursuit.tube is not None
+            if not pursuit.strayed(present, block=self._space.block) <= pursuit.tube:
+                early.append(problem)
+        memory.reconsider(early)
+        seconds = (time.process_time() - began) / len(watched)
+        for problem in watched:
+            memory.pursuits[problem].watching += seconds
+        return early
+
+    def _decide(self, task: Task, memory: WorkingMemory, due: list[int], early: list[int]) -> None:
         """Perceive, recall, configure, plan and remember, for the problems that are due."""
         began = time.process_time()
         with torch.no_grad():
             states = self.model.encode(memory.recall(due))
-            situations = self._situations(task, memory, due, states)
+            situations = self._situations(task, memory, due, states, early)
         decided = [self.configurator(situation) for situation in situations]
-        overhead = (time.process_time() - began) / len(due)
+        watching = sum(memory.pursuits[name].watching for name in due)
+        overhead = (time.process_time() - began + watching) / len(due)
         for rows in batches(decided, situations):
             began = time.process_time()
             group = _Group(
@@ -222,7 +243,7 @@ class Agent:
             self._remember(memory, group, plan, verdict, seconds)
 
     def _situations(
-        self, task: Task, memory: WorkingMemory, due: list[int], states: Tensor
+        self, task: Task, memory: WorkingMemory, due: list[int], states: Tensor, early: list[int]
     ) -> list[Situation]:
         """What is known of the problems that are due, in `states` `[P, *state]`."""
         cost, guardrails = self._held(task, memory, due)
@@ -240,6 +261,8 @@ class Agent:
                 guardrails=len(guardrails),
                 excess=float(excess[row]),
                 history=tuple(memory.pursuits[name].history),
+                strayed=memory.pursuits[name].strayed(still[row, 0, 0, 0], block=self._space.block),
+                early=name in early,
             )
             for row, name in enumerate(due)
         ]
@@ -259,6 +282,7 @@ class Agent:
             pursuits = [memory.pursuits[name] for name in group.problems]
             warm = torch.cat([self._ahead(pursuit, chosen.horizon) for pursuit in pursuits])
         cost, guardrails = self._held(task, memory, group.problems)
+        goal = goal_state(cost)
         return Problem(
             state=states,
             levels=(Level(self.model.rollout, self._space, resume=self.model.resume),),
@@ -269,6 +293,7 @@ class Agent:
             guardrails=guardrails,
             budget=budget,
             warm_start=warm,
+            policy=None if goal is None else self.model.policy(states, goal),
         )
 
     def _held(
@@ -318,6 +343,7 @@ class Agent:
                     status=plan.status[row],
                     configuration=group.decided[row],
                 ),
+                imagined=plan.trajectory.states[row, 0],
             )
         self.records.append(
             PlanRecord(
@@ -330,6 +356,8 @@ class Agent:
                 violation=tuple(verdict.violation.tolist()),
                 safe=tuple(verdict.safe.tolist()),
                 leaving=tuple(verdict.leaving.tolist()),
+                strayed=tuple(situation.strayed for situation in group.situations),
+                early=tuple(situation.early for situation in group.situations),
                 evaluations=verdict.evaluations,
                 seconds=seconds,
             )

@@ -21,6 +21,8 @@ class Situation:
     guardrails: int  # how many are active
     excess: float  # how far the present is beyond its guardrails, 0 where it holds them all
     history: tuple[Moment, ...] = ()  # the plans for this task so far, oldest first
+    strayed: float = math.nan  # how far the present is from what the last plan imagined (`Pursuit.strayed`)
+    early: bool = False  # planned before its time, because the present has left the tube
 
 
 Configure = Callable[[Situation], Configuration]
@@ -29,12 +31,7 @@ Configure = Callable[[Situation], Configuration]
 
 def alike(one: Configuration, other: Configuration) -> bool:
     """Whether two configurations are the same but for the reason."""
-    return (one.planner, one.horizon, one.budget, one.replan_every) == (
-        other.planner,
-        other.horizon,
-        other.budget,
-        other.replan_every,
-    )
+    return replace(one, reason="") == replace(other, reason="")
 
 
 def batches(decided: Sequence[Configuration], situations: Sequence[Situation]) -> list[list[int]]:

@@ -15,12 +15,13 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
+from telos.actor import ReactivePolicy
 from telos.configuration import from_dict, to_dict
 from telos.cost import Readout
 from telos.errors import CheckpointError, TelosError, UnknownName
 from telos.files import atomic_path, sync
-from telos.perception import BroadcastDecoder, Encoder, Keypoints, PerceptionSettings
-from telos.types import ActionSpace, Observation, Reading, Trajectory
+from telos.perception import POSITION_SCALE, BroadcastDecoder, Encoder, Keypoints, PerceptionSettings
+from telos.types import ActionSpace, Observation, Policy, Reading, Trajectory
 from telos.world_model import Glimpse, InverseDynamics, Predictor, PredictorSettings
 
 FORMAT = "telos-model"
@@ -69,7 +70,7 @@ class ModelConfig:
 
 
 class Model(nn.Module):
-    """Encoder and predictors, with what was trained on their frozen states: readouts and a decoder.
+    """Encoder and predictors, with what was trained on their frozen states: readouts, decoder, reflex.
 
     A state as perception gives it is `[B, D + scene]`: what moves, then the scene, flat. Imagined states
     are what moves, `[..., D]`: the scene stays that of the state they begin with, and is held once. Readings
@@ -98,6 +99,7 @@ class Model(nn.Module):
             told = space.dimension * (space.block if config.recovered == "each" else 1)
             self.inverse = InverseDynamics(state_size=config.state_size, action_size=told)
         self.decoder: BroadcastDecoder | None = None
+        self.reflex: ReactivePolicy | None = None
         self.readouts = nn.ModuleDict()
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
@@ -177,6 +179,27 @@ class Model(nn.Module):
             raise UnknownName("readout", name, self.readouts)
         return self.readouts[name](self.moving(states))
 
+    def policy(self, state: Tensor, goal: Tensor) -> Policy | None:
+        """How to react in perceived states `[B, D + scene]` on the way to what moves at goals, `[B, D]`.
+
+        None without a reflex. One goal `[1, D]` is that of all. Imagined futures are reacted to on average.
+        """
+        reflex = self.reflex
+        if reflex is None:
+            return None
+        goal = goal.expand(len(state), -1)
+
+        @functools.cache
+        def view() -> Tensor | None:
+            with self.precision():
+                return reflex.view(self.scene(state), goal)
+
+        def react(imagined: Tensor) -> Tensor:
+            with self.precision():
+                return reflex(imagined.mean(2), goal, view()).to(imagined.dtype)
+
+        return react
+
     @torch.no_grad()
     def decode(self, states: Tensor, *, perceived: Tensor | None = None) -> Tensor:
         """Pictures of states: uint8 `[..., H, W, C]`. `ValueError` without a decoder.
@@ -211,6 +234,17 @@ class Model(nn.Module):
         ).to(next(self.parameters()).device)
         return self.decoder
 
+    def add_reflex(self) -> ReactivePolicy:
+        """A new, untrained reactive policy."""
+        self.reflex = ReactivePolicy(
+            self.config.action_space,
+            size=self.config.state_size,
+            keypoints=self.config.perception.keypoints,
+            position_scale=POSITION_SCALE,
+            scene_channels=self.config.perception.scene_channels,
+        ).to(next(self.parameters()).device)
+        return self.reflex
+
     def add_readout(self, name: str) -> Readout:
         """A new, untrained readout of one of the world's readings."""
         if name not in self.config.readings:
@@ -232,6 +266,7 @@ class Model(nn.Module):
             "model": to_dict(self.config),
             "readouts": sorted(self.readouts),
             "decoder": self.decoder is not None,
+            "reflex": self.reflex is not None,
             "provenance": to_dict(provenance or {}),
         }
         weights = {name: value.detach().cpu().contiguous() for name, value in self.state_dict().items()}
@@ -261,6 +296,8 @@ class Model(nn.Module):
                 model.add_readout(name)
             if config["decoder"]:
                 model.add_decoder()
+            if config.get("reflex"):
+                model.add_reflex()
             weights = safetensors.torch.load_file(folder / "model.safetensors")
             model.load_state_dict(weights)
         except TelosError as error:
@@ -301,7 +338,8 @@ def _same_shapes(path: Path, config: Mapping[str, Any]) -> bool:
     except (OSError, ValueError):
         return False
     return isinstance(old, dict) and all(
-        old.get(key) == json.loads(json.dumps(config[key])) for key in ("model", "readouts", "decoder")
+        old.get(key) == json.loads(json.dumps(config[key]))
+        for key in ("model", "readouts", "decoder", "reflex")
     )
 
 

@@ -253,6 +253,10 @@ Resume = Callable[[Tensor, Tensor, Tensor], Trajectory]
 """Imagine on: states `[B, *state]`, imagined ones `[B, S, K, *state]` to begin at in their place, one per
 candidate and future, and actions `[B, S, T, size]` to a `Trajectory`."""
 
+Policy = Callable[[Tensor], Tensor]
+"""React: imagined states `[B, S, K, *state]` to the block of actions `[B, S, size]` that leads on from there
+to the problem's goal. It is bound to scenes and goals, and need not stay inside the action space."""
+
 Aggregate = Callable[[Tensor], Tensor]
 """Energy over imagined futures `[B, S, K]` to one energy per candidate `[B, S]`."""
 
@@ -305,6 +309,7 @@ class Problem:
     guardrails: tuple[Guardrail, ...] = ()
     budget: Budget = field(default_factory=Budget)
     warm_start: Tensor | None = None  # [B, T, size], the last plan shifted to the present
+    policy: Policy | None = None  # None where nothing was distilled, or the cost is not to come to a state
 
     @property
     def level(self) -> Level:
@@ -349,13 +354,23 @@ Planner = Callable[[Problem], Plan]
 
 @dataclass(frozen=True)
 class Configuration:
-    """What the configurator decided for one plan, and why."""
+    """What the configurator decided for one plan, and why.
+
+    With a `tube` the agent perceives at every step, and plans before its time where what moves is farther
+    from what was imagined for now than the imagined futures are apart, by more than `tube`: a root mean
+    square over D, in the units of states. `PlanRecord.strayed` tells what is usual.
+    """
 
     planner: Planner
     horizon: int  # in blocks
     budget: Budget
-    replan_every: int  # environment steps that are executed before the next plan
+    replan_every: int  # environment steps that are executed before the next plan, at most
     reason: str = ""
+    tube: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.tube is not None and not self.tube >= 0:
+            raise ValueError(f"tube must be a distance of at least 0, or None; got {self.tube}.")
 
 
 @dataclass(frozen=True)
@@ -432,6 +447,7 @@ __all__ = [
     "Plan",
     "PlanStatus",
     "Planner",
+    "Policy",
     "Problem",
     "Reading",
     "Resume",

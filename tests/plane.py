@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from telos.types import ActionSpace, Observation, Plan, PlanStatus, Problem, Trajectory
+from telos.types import ActionSpace, Observation, Plan, PlanStatus, Policy, Problem, Trajectory
 
 SPACE = ActionSpace((-1, -1), (1, 1), max_norm=1.0, block=2)
 MARK = 7.0
@@ -67,6 +67,10 @@ class PlaneModel(nn.Module):
         moves = SPACE.flatten(actions).unflatten(-1, (SPACE.block, SPACE.dimension)).sum(-2)
         way = torch.cat([torch.zeros_like(moves[:, :, :1]), moves.cumsum(2)], 2)
         return Trajectory(imagined[:, :, :, None] + self.gain * way[:, :, None], actions)
+
+    def policy(self, state: Tensor, goal: Tensor) -> Policy | None:
+        """Straight to the goal, as far as a block leads."""
+        return lambda imagined: (goal[:, None] - imagined.mean(2)) / SPACE.block
 
     def read(self, name: str, states: Tensor) -> Tensor:
         return self.readouts[name](self.moving(states))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from telos.actor import CEM, MPPI
+from telos.actor import CEM, MPPI, Guided, Reflex, Relay
 from telos.agent import Agent
 from telos.configurator import Configurator
 from telos.cost import Box, Effort, Goal, keep_in, keep_out
@@ -280,3 +280,74 @@ def test_a_planner_that_shows_another_trajectory_than_its_own_is_refused():
     agent = make(planner=lies, task=Task(Effort()))
     with pytest.raises(ValueError, match="imagined trajectory"):
         agent.act(Plane((1, 1)).frames())
+
+
+def pushed(tube, *, at=3, steps=12):
+    """The steps at which two episodes were planned for, and their records; the first is pushed aside."""
+    configuration = Configuration(Shooting(), 8, Budget(), 6, tube=tube)
+    agent, world = Agent(PlaneModel(), configurator=lambda known: configuration), Plane((2, 2), (2, 9))
+    agent.reach(Plane((9, 2), (9, 9)).frames())
+    frames = world.frames()
+    for step in range(steps):
+        if step == at:
+            world.places[0, 1] += 2
+            frames = world.frames()
+        frames = world.step(agent.act(frames))
+    return [(record.step, record.problems, record.early) for record in agent.records], agent
+
+
+def test_pushed_aside_it_plans_at_once_with_a_tube_and_not_before_its_time_without():
+    assert pushed(None)[0] == [(0, (0, 1), (False,) * 2), (6, (0, 1), (False,) * 2)]
+    found, agent = pushed(0.5)
+    assert found == [
+        (0, (0, 1), (False,) * 2),
+        (3, (0,), (True,)),
+        (6, (1,), (False,)),
+        (9, (0,), (False,)),
+    ]
+    assert agent.records[1].strayed[0] == pytest.approx(2 / 2**0.5, abs=0.1)
+    assert agent.records[2].strayed[0] < 0.1
+
+
+def test_the_configurator_knows_that_a_plan_is_due_before_its_time():
+    asked = []
+
+    def note(situation):
+        asked.append(situation.early)
+        return Configuration(Shooting(), 8, Budget(), 6, tube=0.5)
+
+    agent, world = Agent(PlaneModel(), configurator=note), Plane((2, 2))
+    agent.reach(Plane((9, 2)).frames())
+    agent.act(world.frames())
+    agent.act(Plane((2, 6)).frames())
+    assert asked == [False, True]
+
+
+def test_with_a_tube_it_perceives_once_per_step():
+    configuration = Configuration(Shooting(), 8, Budget(), 6, tube=9.0)
+    agent = Agent(PlaneModel(), task=Task(Effort()), configurator=lambda known: configuration)
+    live(agent, Plane((1, 1), (2, 2)), 7)
+    assert [record.step for record in agent.records] == [0, 6]
+    assert agent.model.encoded == 14
+
+
+def test_the_policy_of_a_goal_reaches_the_planner():
+    asked = []
+    agent, world = make(planner=Shooting(problems=asked)), Plane((1, 1), (9, 9))
+    agent.reach(Plane((3, 1), (9, 5)).frames())
+    agent.act(world.frames())
+    assert asked[0].policy(asked[0].state[:, None, None, :2]).tolist() == [[[1, 0]], [[0, -2]]]
+    agent.reach_reading("place", [3.0, 1.0])
+    agent.act(world.frames())
+    assert asked[1].policy is None
+
+
+@pytest.mark.parametrize("planner", [Reflex(), Guided(), Relay(((1, Reflex()), (2, Guided())))])
+def test_by_its_reflex_it_reaches_goals_inside_its_guardrails(planner):
+    configuration = Configuration(planner, 8, Budget(3), 2)
+    agent, world = Agent(PlaneModel(), configurator=lambda known: configuration), Plane((1, 1))
+    agent.reach(Plane((8, 3)).frames())
+    assert np.linalg.norm(live(agent, world, 24)[-1] - [8, 3]) < 0.6
+    agent.add_guardrail(keep_out(place, ZONE, substeps=2, buffer=0.1))
+    agent.reach(Plane((1, 6)).frames())
+    assert depth(live(agent, world, 24)) <= 0

@@ -15,7 +15,9 @@ from telos.actor.gradient import Gradient, refine
 from telos.actor.hybrid import Hybrid
 from telos.actor.mcts import MCTS
 from telos.actor.noise import Coloured, Knots
+from telos.actor.policy import ReactivePolicy
 from telos.actor.proposals import Gaussian, Segments, Variations, Wander
+from telos.actor.reflex import Guided, Reflex
 from telos.actor.sampling import CEM, MPPI, Evolution, PredictiveSampling, RandomShooting
 from telos.actor.search import search
 from telos.actor.steppers import LBFGS, Adam
@@ -34,6 +36,8 @@ PLANNERS: Mapping[str, Callable[[], Planner]] = {
     "lbfgs": lambda: Gradient(stepper=LBFGS()),
     "hybrid": Hybrid,
     "tree": Tree,
+    "reflex": lambda: Reflex(candidates=64),
+    "guided": Guided,
     "relay": lambda: Relay(((3, Tree()), (1, Evolution()))),
     "beam": Beam,
     "categorical_cem": CategoricalCEM,
@@ -66,10 +70,13 @@ __all__ = [
     "Evolution",
     "Gaussian",
     "Gradient",
+    "Guided",
     "Hybrid",
     "Knots",
     "PredictiveSampling",
     "RandomShooting",
+    "ReactivePolicy",
+    "Reflex",
     "Relay",
     "Segments",
     "Tree",

@@ -18,6 +18,7 @@ def train(
     out: Path,
     recipe: str = "rooms",
     seed: int = 0,
+    reflex: bool = False,
     allow_collapse: bool = False,
 ) -> None:
     """Train what a recipe says on an episode store. Run again, it continues where it last saved.
@@ -27,6 +28,7 @@ def train(
         out: the folder of the run; the checkpoint is in its folder "model".
         recipe: the architecture, losses, steps and planning settings.
         seed: of the first weights and of the order of the data.
+        reflex: distil the recipe's planner into a reactive policy as well; a finished run gets it afterwards.
         allow_collapse: go on where the representation has collapsed, to see what happens.
     """
     from telos import recipes
@@ -35,7 +37,9 @@ def train(
 
     chosen = recipes.get(recipe)
     with EpisodeStore.open(data) as store, console.interruptible(kept(out)), Bars() as bars:
-        model = fit(store, chosen, out, seed=seed, allow_collapse=allow_collapse, progress=bars)
+        model = fit(
+            store, chosen, out, seed=seed, reflex=reflex, allow_collapse=allow_collapse, progress=bars
+        )
     show(model)
     console.say(f"Written to {out / 'model'}. Next: telos evaluate --model {out / 'model'}")
 
@@ -58,6 +62,7 @@ def show(model: Model) -> None:
             "world": model.config.world,
             "parameters": f"{size:,}",
             "state": f"{model.config.state_size}",
+            **({"reflex": "distilled from plans"} if model.reflex is not None else {}),
             **readouts,
         },
     )

@@ -8,7 +8,7 @@ from telos.cost.learned import LearnedGuardrail
 from telos.cost.parsing import parse_goal, parse_region
 from telos.cost.readout import Readout
 from telos.cost.regions import Box, Disc, Region, Union
-from telos.cost.terms import Effort, Goal, ReadingGoal, Scaled, Sum, Term, checked_energy, energy
+from telos.cost.terms import Effort, Goal, ReadingGoal, Scaled, Sum, Term, checked_energy, energy, goal_state
 from telos.cost.watch import Drift, Watch
 
 __all__ = [
@@ -38,6 +38,7 @@ __all__ = [
     "conformal_rank",
     "energy",
     "episodes_needed",
+    "goal_state",
     "keep_in",
     "keep_out",
     "parse_goal",

@@ -190,6 +190,21 @@ class Effort(Term):
         return self
 
 
+def goal_state(cost: Cost) -> Tensor | None:
+    """The state `[B, *state]`, or `[1, *state]`, that a cost is to come to, whatever else it counts.
+
+    None where it holds no `Goal`, or several, or one that repels.
+    """
+    if isinstance(cost, Goal):
+        return cost.state
+    if isinstance(cost, Scaled):
+        return goal_state(cost.cost) if cost.weight > 0 else None
+    if isinstance(cost, Sum):
+        goals = [goal for each in cost.costs if (goal := goal_state(each)) is not None]
+        return goals[0] if len(goals) == 1 else None
+    return None
+
+
 def reduce_steps(distances: Tensor, reduction: Reduction, late_weight: float = 1.0) -> Tensor:
     """Distances at steps 1..T `[..., T]` to one energy `[...]`; the reductions are those of `Goal`."""
     if reduction == "last":

@@ -21,8 +21,10 @@ class PlanRecord:
     violation: tuple[float, ...]  # worst predicted one over guardrails and steps 1..T; -inf without any
     safe: tuple[bool, ...]  # the declared safe action was executed instead of the plan
     leaving: tuple[bool, ...]  # the plan was executed, although it violates, because it leads back
+    strayed: tuple[float, ...]  # how far the present is from what the last plan imagined (`Pursuit.strayed`)
+    early: tuple[bool, ...]  # planned before its time: the present had left the tube of the last plan
     evaluations: int  # predictor rows per problem
-    seconds: float  # CPU time of this process per problem, perception included
+    seconds: float  # CPU time of this process per problem, perception and watching the tube included
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -30,16 +31,43 @@ class Pursuit:
     """What one problem is up to in its present task."""
 
     plan: Tensor | None = None  # [T, size], what was last decided; None after a safe action
-    executed: int = 0  # environment steps of it
+    imagined: Tensor | None = None  # [K, T+1, *state], what moves, as the plan was imagined
+    tube: float | None = None  # how far from it the present may be before a new plan is due
+    executed: int = 0  # environment steps of the plan
+    watching: float = 0.0  # CPU seconds that comparing the present with the plan has taken
     queue: list[Tensor] = field(default_factory=list)  # environment actions [A] until the next plan
     history: list[Moment] = field(default_factory=list)  # one per plan, oldest first
 
-    def follow(self, plan: Tensor | None, actions: Tensor, moment: Moment) -> None:
-        """Set out to execute `actions` `[n, A]`, the beginning of `plan` `[T, size]` (None: of no plan)."""
+    def follow(
+        self, plan: Tensor | None, actions: Tensor, moment: Moment, *, imagined: Tensor | None = None
+    ) -> None:
+        """Set out to execute `actions` `[n, A]`, the beginning of `plan` `[T, size]` (None: of no plan).
+
+        `imagined` `[K, T+1, *state]` is what the plan leads to, as it was predicted.
+        """
         self.plan, self.executed, self.queue = plan, 0, list(actions)
+        self.imagined = None if plan is None else imagined
+        self.tube, self.watching = moment.configuration.tube, 0.0
         self.history.append(moment)
         if len(self.history) > HISTORY:
             del self.history[1]
+
+    def strayed(self, moving: Tensor, *, block: int) -> float:
+        """How far the present `[*state]` is from what was imagined for it, beyond the futures' spread.
+
+        A root mean square over the state, in its units: the distance to the mean of the K futures, less that
+        of the farthest of them. Within a block of `block` environment steps the way is a straight line. NaN
+        where nothing was imagined for the present.
+        """
+        if self.imagined is None or not 0 < self.executed <= block * (self.imagined.shape[1] - 1):
+            return math.nan
+        number, part = divmod(self.executed - 1, block)
+        begin, end = self.imagined[:, number], self.imagined[:, number + 1]
+        now = begin.lerp(end, (part + 1) / block).flatten(1)
+        mean = now.mean(0)
+        away = torch.cat([moving.flatten()[None], now]) - mean
+        present, *futures = away.square().mean(1).sqrt().tolist()
+        return max(present - max(futures), 0.0)
 
 
 class WorkingMemory:
@@ -99,6 +127,14 @@ class WorkingMemory:
             pursuit.executed += 1
         self.actions.append(action)
         return action
+
+    def watched(self) -> list[int]:
+        """The problems whose present is to be compared with what was imagined, before a plan is due."""
+        return [
+            problem
+            for problem, pursuit in enumerate(self.pursuits)
+            if pursuit.queue and pursuit.tube is not None and pursuit.imagined is not None
+        ]
 
     def reconsider(self, problems: Sequence[int] | None = None) -> None:
         """Make some problems due, by default all. The plans stay as a beginning for new ones."""

@@ -3,13 +3,14 @@
 from telos.perception.decoder import BroadcastDecoder
 from telos.perception.encoder import Encoder
 from telos.perception.features import FeatureEncoder, Features
-from telos.perception.keypoints import KeypointEncoder, Keypoints
+from telos.perception.keypoints import POSITION_SCALE, KeypointEncoder, Keypoints
 from telos.perception.patches import PatchEncoder, Patches
 
 PerceptionSettings = Keypoints | Features | Patches
 """The settings of every encoder."""
 
 __all__ = [
+    "POSITION_SCALE",
     "BroadcastDecoder",
     "Encoder",
     "FeatureEncoder",

@@ -3,6 +3,7 @@
 from telos.training.config import (
     Architecture,
     Collection,
+    Distillation,
     Heads,
     Optimisation,
     Prediction,
@@ -12,12 +13,14 @@ from telos.training.config import (
     Weights,
 )
 from telos.training.danger import learn_guardrail
+from telos.training.distillation import fit_reflex
 from telos.training.heads import fit_decoder, fit_readouts
 from telos.training.train import model_config, train
 
 __all__ = [
     "Architecture",
     "Collection",
+    "Distillation",
     "Heads",
     "Optimisation",
     "Prediction",
@@ -27,6 +30,7 @@ __all__ = [
     "Weights",
     "fit_decoder",
     "fit_readouts",
+    "fit_reflex",
     "learn_guardrail",
     "model_config",
     "train",

@@ -117,6 +117,19 @@ class Heads:
 
 
 @dataclass(frozen=True)
+class Distillation:
+    """How plans become a reactive policy; see `telos.fit_reflex`."""
+
+    plans: int = 768
+    together: int = 64  # planned in one call
+    optimisation: Optimisation = field(
+        default_factory=lambda: Optimisation(steps=1600, batch=24, learning_rate=2e-3, clip=1.0)
+    )  # a batch of goals
+    starts: int = 16  # states per goal
+    noise: float = 0.03  # on what moves, at most, so that small deviations are led back
+
+
+@dataclass(frozen=True)
 class Recipe:
     """Everything that makes an agent for one world: experience, model, training, planning."""
 

@@ -18,6 +18,7 @@ from telos.model import Model, ModelConfig
 from telos.progress import Progress, silent
 from telos.training.batches import BlockWindows
 from telos.training.config import Prediction, Recipe, Representation, Sketched
+from telos.training.distillation import fit_reflex
 from telos.training.heads import decoder_step, fit_readouts
 from telos.training.latents import Latents
 from telos.training.representation import representation_loss
@@ -34,6 +35,7 @@ def train(
     folder: str | Path,
     *,
     seed: int = 0,
+    reflex: bool = False,
     allow_collapse: bool = False,
     save_seconds: float = 30.0,
     progress: Progress = silent,
@@ -42,7 +44,8 @@ def train(
 
     Stages: the representation (encoder, predictor and inverse dynamics together), the predictors on
     frozen states, a decoder, readouts. A run that was stopped goes on where it last saved, to the same
-    losses; a finished one only fits its readouts again. `folder/metrics.jsonl` holds the curves, and
+    losses; a finished one only fits its readouts again, and with `reflex` what `recipe.configurator` plans
+    when it explores becomes a reactive policy (`fit_reflex`). `folder/metrics.jsonl` holds the curves, and
     the state to go on from is saved after every `save_seconds` CPU seconds (0: after every step).
 
     Errors: `TrainingError` if a loss is not finite or the representation has collapsed (unless
@@ -84,6 +87,8 @@ def train(
             save_seconds=save_seconds,
         )
         fit_readouts(model, store, heads, seed=seed, progress=progress)
+        if reflex:
+            fit_reflex(model.eval(), store, recipe.configurator.explore, seed=seed, progress=progress)
         provenance = {
             "recipe": to_dict(recipe),
             "seed": seed,

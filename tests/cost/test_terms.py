@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from telos.cost import Effort, Goal, ReadingGoal, energy, keep_out
+from telos.cost import Effort, Goal, ReadingGoal, energy, goal_state, keep_out
 from telos.cost.regions import Box
 from telos.types import Trajectory
 from tests.cost.toy import place, rollout
@@ -112,3 +112,12 @@ def test_energy_has_the_gradient_of_finite_differences_through_the_rollout(reduc
 def test_a_wrong_cost_says_what_is_wrong(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+def test_the_state_that_a_cost_is_to_come_to_is_found_in_sums_and_products():
+    goal, reading = Goal(torch.randn(2, 4)), ReadingGoal(place, torch.zeros(2))
+    assert goal_state(goal) is goal.state
+    assert goal_state(0.5 * (2 * goal + Effort()) + reading) is goal.state
+    assert goal_state(goal + goal) is None
+    assert goal_state(-1 * goal + Effort()) is None
+    assert goal_state(reading) is None

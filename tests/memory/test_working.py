@@ -1,3 +1,5 @@
+import math
+
 import pytest
 import torch
 
@@ -90,3 +92,19 @@ def test_a_long_history_keeps_its_first_and_latest_moments():
 def test_a_wrong_observation_says_what_is_wrong(observation, message):
     with pytest.raises(ValueError, match=message):
         WorkingMemory(2, frames=1).observe(observation)
+
+
+def test_how_far_the_present_has_strayed_is_measured_from_the_nearest_edge_of_the_futures():
+    way = torch.tensor([[0.0, 0], [4, 0], [4, 8]])
+    futures = torch.stack([way, way + torch.tensor([0.0, 2])])  # [K, T+1, D]: 1 to each side of their mean
+    pursuit = Pursuit()
+    pursuit.follow(torch.zeros(2, 1), torch.zeros(4, 1), moment(), imagined=futures)
+    distances = []
+    for present in ([9.0, 9.0], [2.0, 1.0], [4.0, 6.0], [4.0, 5.0]):
+        distances.append(pursuit.strayed(torch.tensor(present), block=2))
+        pursuit.executed += 1
+    assert math.isnan(distances[0])
+    assert distances[1:] == pytest.approx([0, 4 / 2**0.5, 0])
+    pursuit.follow(None, torch.zeros(4, 1), moment(), imagined=futures)
+    pursuit.executed = 1
+    assert math.isnan(pursuit.strayed(torch.zeros(2), block=2))

@@ -1,0 +1,109 @@
+"""The reactive policy as a planner, and as what another planner proposes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import torch
+from torch import Tensor
+
+from telos.actor.gradient import Gradient
+from telos.actor.noise import Knots
+from telos.actor.proposals import Belief, Mixture
+from telos.actor.ranking import imagine
+from telos.actor.sampling import Evolution, RandomShooting
+from telos.types import Plan, Problem
+
+
+@dataclass(frozen=True)
+class Reflex:
+    """What the problem's policy does, imagined step by step and scored: a plan without a search.
+
+    The first of the `candidates` is what it does; in the others, and in all those of later iterations, it is
+    disturbed on its way and reacts to that, as in POPLIN-A (arXiv 1906.08649). The warm start, or resting, is
+    scored beside them. Imagining what a policy does costs one evaluation per block and future, scoring as
+    much again.
+    """
+
+    candidates: int = 1
+    spread: float = 0.5  # of the largest disturbances, in half ranges
+
+    def __call__(self, problem: Problem) -> Plan:
+        """Plan. `ValueError` where the problem has no policy or the level cannot `resume`."""
+        if problem.policy is None:
+            raise ValueError(
+                "Reflex needs a policy in the problem: a model with a reflex (telos.fit_reflex), and a cost "
+                "with one goal state (Agent.reach). Use Guided, which does without, or another planner."
+            )
+        shooting = RandomShooting(candidates=1 + self.candidates)
+        return Guided(shooting, share=1.0, spread=self.spread)(problem)
+
+
+@dataclass(frozen=True)
+class Guided:
+    """A planner, a `share` of whose fresh candidates is what the problem's policy does (see `Reflex`).
+
+    Where the problem has no policy it is the planner by itself.
+    """
+
+    planner: Evolution | RandomShooting | Gradient = field(default_factory=Evolution)
+    share: float = 0.5
+    spread: float = 0.5  # of the largest disturbances, in half ranges
+
+    def __post_init__(self) -> None:
+        if not 0 < self.share <= 1:
+            raise ValueError(f"share must be above 0 and at most 1; got {self.share}.")
+
+    def __call__(self, problem: Problem) -> Plan:
+        """Plan. `ValueError` where there is a policy and the level cannot `resume`."""
+        if problem.policy is None:
+            return self.planner(problem)
+        reactions = _Reactions(problem, self.spread)
+        explore = Mixture(((self.share, reactions), (1 - self.share, self.planner.explore)))
+        plan = replace(self.planner, explore=explore)(problem)
+        return replace(plan, evaluations=plan.evaluations + reactions.evaluations)
+
+
+class _Reactions:
+    """A proposal: what a problem's policy does when disturbed; the first candidate of all is undisturbed."""
+
+    def __init__(self, problem: Problem, spread: float) -> None:
+        if problem.level.resume is None:
+            raise ValueError(
+                "a policy needs a level that imagines on from imagined states: "
+                "Level(rollout, space, resume=...)."
+            )
+        self.evaluations = 0  # predictor rows per problem
+        self._problem, self._spread, self._resume = problem, spread, problem.level.resume
+
+    def __call__(self, belief: Belief, count: int, generator: torch.Generator) -> Tensor:
+        """Candidates `[B, count, T, size]`."""
+        problem, space = self._problem, belief.space
+        assert problem.policy is not None
+        noise = self._disturbances(belief, count, generator)
+        rest = space.project(noise[:, :1, :1] * 0)
+        now = imagine(problem, rest).states[:, :, :, 0].repeat_interleave(count, 1)  # [B, S, K, *state]
+        actions = []
+        for disturbance in noise.unbind(2):
+            if actions:
+                now = self._resume(problem.state, now, actions[-1][:, :, None]).states[:, :, :, 1]
+            action = problem.policy(now)
+            if action.shape != disturbance.shape:
+                raise ValueError(
+                    f"a policy must return actions [B, S, size] = {list(disturbance.shape)} for states "
+                    f"{list(now.shape)}; got {list(action.shape)}."
+                )
+            actions.append(space.project(space.project(action) + disturbance))
+        self.evaluations += (1 + count * (len(actions) - 1)) * now.shape[2]
+        return torch.stack(actions, 2)
+
+    def _disturbances(self, belief: Belief, count: int, generator: torch.Generator) -> Tensor:
+        """Noise `[B, count, T, size]` that changes slowly, of a size of its own for each candidate."""
+        B, _, T, size = belief.mean.shape
+        like = {"generator": generator, "device": belief.mean.device, "dtype": belief.mean.dtype}
+        mixing = Knots(max(2, round(T / 2.5) + 1))(T).to(belief.mean)
+        noise = mixing @ torch.randn(B, count, mixing.shape[1], size, **like)
+        gain = self._spread * torch.rand(B, count, 1, 1, **like)
+        if not self.evaluations:
+            gain = torch.cat([gain[:, :1] * 0, gain[:, 1:]], 1)
+        return gain * belief.reach * noise
