@@ -269,6 +269,7 @@ class Problem:
     guardrails: tuple[Guardrail, ...] = ()
     budget: Budget = field(default_factory=Budget)
     warm_start: Tensor | None = None  # [B, T, size], the last plan shifted to the present
+    alternatives: Tensor | None = None  # [B, N, T, size], other plans to begin with: the last one's, shifted
 
     @property
     def level(self) -> Level:

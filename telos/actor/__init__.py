@@ -12,20 +12,24 @@ from telos.actor.aggregate import Cvar, cvar, mean, worst_case
 from telos.actor.gradient import Gradient, refine
 from telos.actor.noise import Coloured, Knots
 from telos.actor.proposals import Gaussian, Segments, Variations, Wander
-from telos.actor.sampling import CEM, MPPI, Evolution, PredictiveSampling, RandomShooting
+from telos.actor.relay import Relay
+from telos.actor.sampling import CEM, MPPI, Evolution, PredictiveSampling, RandomShooting, icem
 from telos.actor.search import search
-from telos.actor.tree import Relay, Tree
-from telos.actor.warm_start import shift
+from telos.actor.steppers import LBFGS, Adam
+from telos.actor.tree import Tree
+from telos.actor.warm_start import alternatives, shift
 from telos.types import Planner
 
 PLANNERS: Mapping[str, Callable[[], Planner]] = {
     "evolution": Evolution,
     "cem": CEM,
-    "icem": lambda: CEM(correlation=Coloured(2.0), keep=8),
+    "icem": icem,
     "mppi": MPPI,
     "predictive_sampling": PredictiveSampling,
     "random_shooting": RandomShooting,
     "gradient": Gradient,
+    "lbfgs": lambda: Gradient(stepper=LBFGS()),
+    "hybrid": lambda: Relay(((1, CEM()), (1, Gradient(starts=4, stepper=LBFGS())))),
     "tree": Tree,
     "relay": lambda: Relay(((3, Tree()), (1, Evolution()))),
 }
@@ -33,8 +37,10 @@ PLANNERS: Mapping[str, Callable[[], Planner]] = {
 
 __all__ = [
     "CEM",
+    "LBFGS",
     "MPPI",
     "PLANNERS",
+    "Adam",
     "Coloured",
     "Cvar",
     "Evolution",
@@ -48,7 +54,9 @@ __all__ = [
     "Tree",
     "Variations",
     "Wander",
+    "alternatives",
     "cvar",
+    "icem",
     "mean",
     "refine",
     "search",
