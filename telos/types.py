@@ -309,6 +309,7 @@ class Problem:
     guardrails: tuple[Guardrail, ...] = ()
     budget: Budget = field(default_factory=Budget)
     warm_start: Tensor | None = None  # [B, T, size], the last plan shifted to the present
+    alternatives: Tensor | None = None  # [B, N, T, size], other plans to begin with: the last one's, shifted
     policy: Policy | None = None  # None where nothing was distilled, or the cost is not to come to a state
 
     @property

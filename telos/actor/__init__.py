@@ -12,29 +12,29 @@ from telos.actor.aggregate import Cvar, cvar, mean, worst_case
 from telos.actor.beam import Beam
 from telos.actor.discrete import Categorical, CategoricalCEM
 from telos.actor.gradient import Gradient, refine
-from telos.actor.hybrid import Hybrid
 from telos.actor.mcts import MCTS
 from telos.actor.noise import Coloured, Knots
 from telos.actor.policy import ReactivePolicy
 from telos.actor.proposals import Gaussian, Segments, Variations, Wander
 from telos.actor.reflex import Guided, Reflex
-from telos.actor.sampling import CEM, MPPI, Evolution, PredictiveSampling, RandomShooting
+from telos.actor.relay import Relay
+from telos.actor.sampling import CEM, MPPI, Evolution, PredictiveSampling, RandomShooting, icem
 from telos.actor.search import search
 from telos.actor.steppers import LBFGS, Adam
-from telos.actor.tree import Relay, Tree
-from telos.actor.warm_start import shift
+from telos.actor.tree import Tree
+from telos.actor.warm_start import alternatives, shift
 from telos.types import ActionSpace, Planner
 
 PLANNERS: Mapping[str, Callable[[], Planner]] = {
     "evolution": Evolution,
     "cem": CEM,
-    "icem": lambda: CEM(correlation=Coloured(2.0), keep=8),
+    "icem": icem,
     "mppi": MPPI,
     "predictive_sampling": PredictiveSampling,
     "random_shooting": RandomShooting,
     "gradient": Gradient,
     "lbfgs": lambda: Gradient(stepper=LBFGS()),
-    "hybrid": Hybrid,
+    "hybrid": lambda: Relay(((1, CEM()), (1, Gradient(starts=4, stepper=LBFGS())))),
     "tree": Tree,
     "reflex": lambda: Reflex(candidates=64),
     "guided": Guided,
@@ -71,7 +71,6 @@ __all__ = [
     "Gaussian",
     "Gradient",
     "Guided",
-    "Hybrid",
     "Knots",
     "PredictiveSampling",
     "RandomShooting",
@@ -82,7 +81,9 @@ __all__ = [
     "Tree",
     "Variations",
     "Wander",
+    "alternatives",
     "cvar",
+    "icem",
     "mean",
     "planners",
     "refine",

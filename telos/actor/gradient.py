@@ -1,4 +1,4 @@
-"""Planning by gradient: descent through the differentiable rollout, from many starts at once."""
+"""Planning by gradient: down through the differentiable rollout, from many starts at once."""
 
 from __future__ import annotations
 
@@ -7,19 +7,20 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from telos.actor.archive import Clock, remember, to_plan
-from telos.actor.proposals import Means, Mixture, Proposal, Wander, reach
+from telos.actor.archive import Archive, Clock, remember, to_plan
+from telos.actor.proposals import Proposal, Wander, WithMeans
 from telos.actor.ranking import Scored, imagine, score
 from telos.actor.search import start
-from telos.actor.steppers import Adam, Evaluated, Stepper
+from telos.actor.steppers import Adam, Stepper
 from telos.types import Plan, Problem, Trajectory
 
 
 @dataclass(frozen=True)
 class Gradient:
-    """Refine random starts, and the warm start, by gradient. One iteration of the budget is one step.
+    """Refine the warm start, its alternatives and random starts by gradient; an iteration is one step.
 
-    `stepper` is `Adam(rate=...)`, or `LBFGS()`, which comes closer to the optimum of a smooth problem.
+    `stepper` says how: `Adam`, which jumps over small bumps, or `LBFGS`, which needs far fewer steps where
+    the energy is smooth. After another planner in a `Relay` it refines that one's plan and alternatives.
     """
 
     starts: int = 16
@@ -29,7 +30,7 @@ class Gradient:
     def __call__(self, problem: Problem) -> Plan:
         """Plan."""
         with torch.no_grad():
-            propose = Mixture(((1, Means()), (self.starts - 1, self.explore)))
+            propose = WithMeans(self.explore)
             starts = propose(start(problem, spread=0.0), self.starts, problem.generator)
         return refine(problem, starts, stepper=self.stepper)
 
@@ -44,108 +45,176 @@ def refine(
     alternatives: int = 3,
     gap: float = 0.1,
 ) -> Plan:
-    """Improve plans `[B, S, T, size]` by projected descent; the best one that was scored comes back.
+    """Improve plans `[B, S, T, size]` by gradient; the best one that was scored comes back.
 
     Ranking, deadline and what is returned are as in `search.search`; if the deadline is past on entry the
     starts are scored once. A candidate that stops being finite goes back to where it was.
 
-    Guardrails are held by an augmented Lagrangian. With h the positive excess of one guardrail summed over
-    steps 1..T in the worst future, a candidate descends energy + sum (multiplier h + penalty / 2 h^2).
-    After each step the multiplier, one per problem, candidate and guardrail, grows by penalty * h, or where
-    h is 0 falls by penalty times the distance to the border. Energy and h are in units of what they are on
-    average over candidates (the energy at first, h at its largest), so that no weight depends on scales.
-
     Args:
-        stepper: how to step; by default `Adam()`.
-        penalty: how fast multipliers change.
-        margin: how far inside the allowed region to aim, in guardrails' scales, so that what is found is
-            not on the wrong side of the border by rounding.
+        stepper: how candidates go down; `Adam()` if None.
+        penalty, margin: of the guardrails, see `Lagrangian`.
         alternatives, gap: as in `search.search`.
 
     `Plan.evaluations` counts rows of the forward pass; each has a backward pass, which costs about two.
 
     Raises:
-        ValueError: the rollout, a cost, a guardrail or the aggregate returned a wrong shape, or the actions
-            are discrete.
+        ValueError: the rollout, a cost, a guardrail or the aggregate returned a wrong shape.
     """
-    clock, late = Clock(problem.budget.seconds), False
-    space, steps = problem.level.action_space, problem.budget.iterations
-    if space.one_hot:  # a small step from a one-hot action is projected back to it
+    clock, late, steps = Clock(problem.budget.seconds), False, problem.budget.iterations
+    if (space := problem.level.action_space).one_hot:  # a small step from a one-hot action is projected back
         raise ValueError(
             f"planning by gradient needs actions between bounds; got {space.dimension} discrete ones. "
             "telos.actor.planners(space) lists the planners for a space."
         )
-    actions, step_from = space.project(starts.detach()), (stepper or Adam()).begin()
-    half = reach(space, actions)
-    lagrangian = _Lagrangian(penalty=penalty, margin=margin)
-    archive, trace, evaluations = None, [], 0
+    lagrangian = Lagrangian(penalty=penalty, margin=margin)
+    descent = Descent(problem, starts, lagrangian, alternatives=alternatives, gap=gap)
+    descent.walk(stepper or Adam(), steps)
     for step in range(steps):
         late = clock.late()
-        if late and archive is not None:
+        if late and step > 0:
             break
-        last = late or step + 1 == steps
+        descent.step(last=late or step + 1 == steps)
+        if late:
+            break
+    return descent.plan(late=late)
+
+
+class Descent:
+    """Candidates that go down together, and what was found on the way."""
+
+    def __init__(
+        self, problem: Problem, starts: Tensor, lagrangian: Lagrangian, *, alternatives: int, gap: float
+    ) -> None:
+        self.actions = self._sound = problem.level.action_space.project(starts.detach())
+        self.trajectory: Trajectory | None = None  # of the last step, without gradients
+        self.trace: list[Tensor] = []
+        self.evaluations = 0
+        self._problem, self._lagrangian = problem, lagrangian
+        self._count, self._gap = 1 + alternatives, gap
+        self._archive: Archive | None = None
+
+    def walk(self, stepper: Stepper, steps: int) -> None:
+        """Go on by this stepper, which knows nothing yet, from where all is finite."""
+        self._walk = stepper(self._problem.level.action_space, self._sound, steps)
+
+    def step(self, *, last: bool = False) -> None:
+        """Score all candidates, remember the best, and unless it is the last time move them."""
+        problem, tried = self._problem, self.actions
         with torch.set_grad_enabled(not last):
-            leaf = actions.detach().requires_grad_(not last)
+            leaf = tried.detach().requires_grad_(not last)
             trajectory = imagine(problem, leaf)
             scored, excesses = score(problem, trajectory)
-            losses = None if last else lagrangian(scored, excesses)
-            total = None if losses is None else losses.sum()
-        archive = remember(
-            archive, scored.detach(), _detached(trajectory), space=space, count=1 + alternatives, gap=gap
-        )
-        trace.append(archive.scored.energy[:, 0])
-        evaluations += actions.shape[1] * trajectory.states.shape[2] * problem.horizon
-        if losses is None or total is None:
-            break
-        (slope,) = torch.autograd.grad(total, leaf)
-        now = Evaluated(
-            actions,
-            losses.detach(),
-            slope.nan_to_num(0, 0, 0),
-            scored.finite,
-            space=space,
-            half=half,
-            part=step / steps,
-            moved=bool(problem.guardrails),
-        )
+        self._remember(scored.detach(), trajectory)
+        if last:
+            return
+        with torch.enable_grad():
+            terms = self._lagrangian.terms(scored, excesses)
+            with torch.no_grad():
+                settled = self._walk.judge(tried, self._lagrangian.loss(terms))
+                self._lagrangian.update(terms, settled)
+            loss = self._lagrangian.loss(terms)
+            (slope,) = torch.autograd.grad(loss.sum(), leaf)
         with torch.no_grad():
-            actions = space.project(step_from(now))
-    assert archive is not None
-    return to_plan(problem, archive, trace=trace, evaluations=evaluations, late=late)
+            self.actions = self._walk.move(loss.detach(), slope)
+
+    def wait(self) -> None:
+        """An iteration in which nothing was scored."""
+        self.trace.append(self.trace[-1])
+
+    def plan(self, *, late: bool) -> Plan:
+        """The best that was scored."""
+        assert self._archive is not None
+        return to_plan(
+            self._problem, self._archive, trace=self.trace, evaluations=self.evaluations, late=late
+        )
+
+    def _remember(self, scored: Scored, trajectory: Trajectory) -> None:
+        self.trajectory, space = _detached(trajectory), self._problem.level.action_space
+        self._sound = torch.where(scored.finite[..., None, None], scored.actions, self._sound)
+        self._archive = remember(
+            self._archive, scored, self.trajectory, space=space, count=self._count, gap=self._gap
+        )
+        self.trace.append(self._archive.scored.energy[:, 0])
+        self.evaluations += trajectory.states.shape[:3].numel() // self._problem.batch * self._problem.horizon
 
 
-class _Lagrangian:
-    """The augmented Lagrangian `[B, S]` that is descended; each call also updates the multipliers."""
+@dataclass(frozen=True)
+class Terms:
+    """What a Lagrangian is made of, differentiable, in units of what is typical."""
+
+    energy: Tensor  # [B, S]
+    over: tuple[Tensor, ...]  # G times [B, S]: excess summed over steps, in the worst future; 0 where held
+    room: tuple[Tensor, ...]  # G times [B, S]: minus the distance to the border; 0 where violated
+
+
+class Lagrangian:
+    """Guardrails in a descent: each candidate's augmented Lagrangian (Nocedal and Wright, section 17.4).
+
+    With h the positive excess of one guardrail summed over steps 1..T in the worst future, a candidate
+    descends energy + sum (multiplier h + penalty / 2 h^2). At an update the multiplier, one per problem,
+    candidate and guardrail, grows by penalty * h, or where h is 0 falls by penalty times the distance to the
+    border. Energy and h are in units of what they are on average over a problem's candidates when they are
+    first more than 0 (h no less than ten margins), so that no weight depends on scales.
+
+    Args:
+        penalty: how fast multipliers change.
+        margin: how far inside the allowed region to aim, in guardrails' scales, so that what is found is
+            not on the wrong side of the border by rounding.
+    """
 
     def __init__(self, *, penalty: float, margin: float) -> None:
         self._penalty, self._margin = penalty, margin
-        self._energy: Tensor | None = None  # [B, 1]: what an energy typically is
+        self._energy = torch.zeros(())  # [B, 1]: what an energy typically is
         self._typical: list[Tensor] = []  # G times [B, 1]: what a violation typically is
         self._multipliers: list[Tensor] = []  # G times [B, S]
 
-    def __call__(self, scored: Scored, excesses: tuple[Tensor, ...]) -> Tensor:
-        if self._energy is None:
-            self._energy = _mean(scored.energy.detach().abs(), scored.finite).clamp_min(1e-12)
-            self._typical = [torch.full_like(self._energy, 1e-12) for _ in excesses]
+    def terms(self, scored: Scored, excesses: tuple[Tensor, ...]) -> Terms:
+        """The parts of the loss; those of the first call set the units."""
+        finite = scored.finite
+        insides = [excess + self._margin for excess in excesses]
+        overs = [inside.relu().sum(-1).amax(-1) for inside in insides]
+        if not self._multipliers:
+            self._typical = [torch.zeros(()) for _ in excesses]
             self._multipliers = [torch.zeros_like(scored.energy) for _ in excesses]
-        loss = scored.energy / self._energy
-        for number, excess in enumerate(excesses):
-            inside = excess + self._margin
-            over = inside.relu().sum(-1).amax(-1)
-            typical = _mean(over.detach(), scored.finite & (over.detach() > 0))
-            self._typical[number] = torch.maximum(self._typical[number], typical)
-            h = over / self._typical[number]
-            loss = loss + self._multipliers[number] * h + self._penalty / 2 * h.square()
-            slack = inside.detach().amax((-2, -1)).clamp_max(0) / self._typical[number]
-            change = self._penalty * (h.detach() + slack)  # one of the two is zero
-            self._multipliers[number] = (self._multipliers[number] + change).relu()
+        self._energy = _first(self._energy, scored.energy.abs(), finite, least=1e-12)
+        self._typical = [
+            _first(known, over, finite, least=10 * self._margin)
+            for known, over in zip(self._typical, overs, strict=True)
+        ]
+        return Terms(
+            scored.energy / _unit(self._energy),
+            tuple(over / _unit(unit) for over, unit in zip(overs, self._typical, strict=True)),
+            tuple(
+                inside.amax((-2, -1)).clamp_max(0) / _unit(unit)
+                for inside, unit in zip(insides, self._typical, strict=True)
+            ),
+        )
+
+    def loss(self, terms: Terms) -> Tensor:
+        """What is descended, `[B, S]`; not finite where a term is not."""
+        loss = terms.energy
+        for multiplier, h in zip(self._multipliers, terms.over, strict=True):
+            loss = loss + multiplier * h + self._penalty / 2 * h.square()
         return loss
 
+    def update(self, terms: Terms, where: Tensor) -> None:
+        """New multipliers for some candidates: a boolean `[B, S]`."""
+        self._multipliers = [
+            torch.where(where, (multiplier + self._penalty * (h + room)).relu(), multiplier)
+            for multiplier, h, room in zip(self._multipliers, terms.over, terms.room, strict=True)
+        ]
 
-def _mean(values: Tensor, mask: Tensor) -> Tensor:
-    """The mean `[B, 1]` of those of `values` `[B, S]` that are in the mask; 0 without any."""
-    count = mask.sum(1, keepdim=True).clamp_min(1)
-    return torch.where(mask, values, 0).sum(1, keepdim=True) / count
+
+def _first(known: Tensor, values: Tensor, finite: Tensor, *, least: float) -> Tensor:
+    """`known` `[B, 1]`, or where it is 0 the mean of the finite positive `values` `[B, S]`, 0 without any."""
+    some = finite & (values.detach() > 0)
+    total = torch.where(some, values.detach(), 0).sum(1, keepdim=True)
+    mean = (total / some.sum(1, keepdim=True).clamp_min(1)).clamp_min(least)
+    return torch.where(known > 0, known.to(mean), torch.where(total > 0, mean, 0))
+
+
+def _unit(typical: Tensor) -> Tensor:
+    return torch.where(typical > 0, typical, 1)
 
 
 def _detached(trajectory: Trajectory) -> Trajectory:

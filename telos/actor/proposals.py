@@ -57,6 +57,19 @@ class Means:
 
 
 @dataclass(frozen=True)
+class WithMeans:
+    """The believed plans themselves, as many as there is room for, and the rest from another proposal."""
+
+    propose: Proposal
+
+    def __call__(self, belief: Belief, count: int, generator: torch.Generator) -> Tensor:
+        """Candidates `[B, count, T, size]`."""
+        means = belief.mean[:, :count]
+        rest = count - means.shape[1]
+        return torch.cat([means, self.propose(belief, rest, generator)], 1) if rest else means
+
+
+@dataclass(frozen=True)
 class Gaussian:
     """Normal noise around the believed plans; white, or correlated over time."""
 

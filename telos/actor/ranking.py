@@ -90,6 +90,28 @@ def imagine(problem: Problem, actions: Tensor) -> Trajectory:
     return trajectory
 
 
+def require_resume(problem: Problem, who: str) -> None:
+    """`ValueError` where the level that acts cannot imagine on from imagined states."""
+    if problem.level.resume is None:
+        raise ValueError(
+            f"{who} needs a level that imagines on from imagined states: Level(rollout, space, resume=...)."
+        )
+
+
+def imagine_on(problem: Problem, begin: Tensor, actions: Tensor) -> Trajectory:
+    """One block `[B, S, 1, size]` from imagined states `[B, S, K, *state]`, with the level that acts."""
+    assert problem.level.resume is not None
+    with _noted(f"resume with {begin.shape[1]} states of {begin.shape[0]} problems"):
+        trajectory = problem.level.resume(problem.state, begin, actions)
+    expected = (*begin.shape[:3], 2, *begin.shape[3:])
+    if trajectory.states.shape != expected:
+        raise ValueError(
+            f"resume must return states [B, S, K, T+1, *state] = {list(expected)} for one block; "
+            f"got {list(trajectory.states.shape)}."
+        )
+    return trajectory
+
+
 def score(problem: Problem, trajectory: Trajectory) -> tuple[Scored, tuple[Tensor, ...]]:
     """What imagined candidates are worth, and the signed excess `[B, S, K, T]` over each guardrail.
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field, replace
 
 import torch
 
-from telos.actor.noise import Correlation, Knots
-from telos.actor.proposals import Belief, Gaussian, Means, Mixture, Proposal, Variations, Wander
+from telos.actor.noise import Coloured, Correlation, Knots
+from telos.actor.proposals import Belief, Gaussian, Mixture, Proposal, Variations, Wander, WithMeans
 from telos.actor.ranking import Scored, distinct
 from telos.actor.search import Elites, search
 from telos.types import Plan, Problem
@@ -85,12 +85,13 @@ class Fit:
         weight, actions = elites.weight[..., None, None], elites.scored.actions
         mean = (weight * actions).sum(1, keepdim=True)
         known = (elites.weight.sum(1) > 0)[:, None, None, None]
-        new = torch.where(known, mean.lerp(belief.mean, self.momentum), belief.mean)
+        old, spread = belief.mean[:, :1], belief.std[:, :1]
+        new = torch.where(known, mean.lerp(old, self.momentum), old)
         if not self.spread:
-            return replace(belief, mean=new)
+            return replace(belief, mean=new, std=spread)
         std = (weight * (actions - mean).square()).sum(1, keepdim=True).sqrt()
-        std = torch.maximum(std.lerp(belief.std, self.momentum), self.floor * belief.reach)
-        return replace(belief, mean=new, std=torch.where(known, std, belief.std))
+        std = torch.maximum(std.lerp(spread, self.momentum), self.floor * belief.reach)
+        return replace(belief, mean=new, std=torch.where(known, std, spread))
 
 
 @dataclass(frozen=True)
@@ -113,9 +114,9 @@ class Follow:
 class CEM:
     """The cross-entropy method: refit one Gaussian to the best candidates.
 
-    With coloured noise and `keep` it is iCEM (arXiv 2008.06389), apart from iCEM's shrinking number of
-    candidates and its elites carried from one replanning to the next. Unlike in the peers' versions the
-    samples stay within bounds and the mean is scored like any candidate.
+    With coloured noise, kept elites and a shrinking number of candidates it is iCEM (arXiv 2008.06389), see
+    `icem`. Unlike in the peers' versions the samples stay within bounds, the mean is scored like any
+    candidate in every iteration (in iCEM in the last one), and the spread never falls to nothing.
     """
 
     candidates: int = 256
@@ -124,18 +125,41 @@ class CEM:
     spread: float = 0.5  # the first standard deviation, in half ranges
     correlation: Correlation | None = None
     keep: int = 0
+    shrink: float = 1.0  # each iteration has so many times fewer candidates, but at least twice the elites
+
+    def __post_init__(self) -> None:
+        if not self.shrink >= 1:
+            raise ValueError(f"shrink must be at least 1: it divides candidates; got {self.shrink}.")
 
     def __call__(self, problem: Problem) -> Plan:
         """Plan."""
+        least = min(2 * self.elites, self.candidates)
         return search(
             problem,
-            propose=_with_mean(Gaussian(self.correlation), self.candidates),
+            propose=WithMeans(Gaussian(self.correlation)),
             weigh=Top(self.elites),
             refit=Fit(momentum=self.momentum),
-            candidates=self.candidates,
+            candidates=lambda iteration: max(least, int(self.candidates / self.shrink**iteration)),
             spread=self.spread,
             keep=self.keep,
         )
+
+
+def icem(candidates: int = 256, *, elites: int = 32, colour: float = 2.0) -> CEM:
+    """iCEM (arXiv 2008.06389, algorithm 1) with the settings of its authors, apart from `elites`.
+
+    From one replanning to the next they carry 30 % of the last elites, shifted. Here the plan carries itself
+    and its distinct alternatives (`Problem.alternatives`): converged elites are nearly one plan. They are
+    among the first candidates, in place of as many samples, and the others are drawn around them in turn.
+    """
+    return CEM(
+        candidates,
+        elites,
+        momentum=0.1,
+        correlation=Coloured(colour),
+        keep=round(0.3 * elites),
+        shrink=1.25,
+    )
 
 
 @dataclass(frozen=True)
@@ -151,7 +175,7 @@ class MPPI:
         """Plan."""
         return search(
             problem,
-            propose=_with_mean(Gaussian(self.correlation), self.candidates),
+            propose=WithMeans(Gaussian(self.correlation)),
             weigh=Softmax(self.temperature),
             refit=Fit(spread=False),
             candidates=self.candidates,
@@ -183,7 +207,7 @@ class Evolution:
         return search(
             problem,
             propose=propose,
-            first=_with_mean(self.explore if problem.warm_start is None else propose, self.candidates),
+            first=WithMeans(self.explore if problem.warm_start is None else propose),
             weigh=Distinct(self.parents, self.gap),
             refit=Follow(),
             candidates=self.candidates,
@@ -206,7 +230,7 @@ class PredictiveSampling:
         return search(
             problem,
             propose=around,
-            first=_with_mean(around, self.candidates),
+            first=WithMeans(around),
             weigh=Top(1),
             refit=Fit(spread=False),
             candidates=self.candidates,
@@ -227,16 +251,11 @@ class RandomShooting:
         return search(
             problem,
             propose=self.explore,
-            first=_with_mean(self.explore, self.candidates),
+            first=WithMeans(self.explore),
             weigh=Top(1),
             refit=_stay,
             candidates=self.candidates,
         )
-
-
-def _with_mean(propose: Proposal, candidates: int) -> Proposal:
-    """The mean (at first: the warm start), and the rest from `propose`."""
-    return Mixture(((1, Means()), (candidates - 1, propose)))
 
 
 def _stay(belief: Belief, elites: Elites) -> Belief:

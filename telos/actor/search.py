@@ -35,7 +35,7 @@ def search(
     propose: Proposal,
     weigh: Weigh,
     refit: Refit,
-    candidates: int,
+    candidates: int | Callable[[int], int],
     first: Proposal | None = None,
     spread: float = 0.5,
     keep: int = 0,
@@ -48,10 +48,10 @@ def search(
     that was scored in any iteration. The same generator state gives the same plan, bit for bit, unless
     the budget has a deadline. The deadline is checked between iterations, and one that is not expected to
     end in time is not begun; the first always runs. If the deadline is past on entry, only the warm start
-    (or the centre of the action space) is scored, so that there is something to return.
+    (or the centre of the action space) and the alternatives are scored, so that there is something to return.
 
     Args:
-        candidates: S, how many are proposed per iteration.
+        candidates: S, how many are proposed per iteration, or a function of the iteration's number.
         first: proposes in the first iteration, instead of `propose`.
         spread: the first standard deviation, as a share of half the range.
         keep: how many of the first elites are weighed again in the next iteration, with the energies they
@@ -73,7 +73,8 @@ def search(
             if late and archive is not None:
                 break
             draw = first if first is not None and iteration == 0 else propose
-            drawn = belief.mean if late else draw(belief, candidates, problem.generator)
+            count = candidates(iteration) if callable(candidates) else candidates
+            drawn = belief.mean if late else draw(belief, count, problem.generator)
             trajectory = imagine(problem, space.project(drawn))
             scored, _ = score(problem, trajectory)
             evaluations += drawn.shape[1] * trajectory.states.shape[2] * problem.horizon
@@ -89,20 +90,27 @@ def search(
 
 
 def start(problem: Problem, *, spread: float) -> Belief:
-    """The first belief: around the warm start, or around the centre of the action space.
+    """The first belief: around the warm start or the centre of the action space, and the alternatives.
 
     Raises:
-        ValueError: the warm start has a wrong shape.
+        ValueError: the warm start or the alternatives have a wrong shape.
     """
     space = problem.level.action_space
-    shape = (problem.batch, 1, problem.horizon, space.size)
-    mean = space.centre(problem.state).expand(shape)
+    B, T, size = problem.batch, problem.horizon, space.size
+    mean = space.centre(problem.state).expand(B, 1, T, size)
     if problem.warm_start is not None:
-        expected = [problem.batch, problem.horizon, space.size]
-        if list(problem.warm_start.shape) != expected:
+        if problem.warm_start.shape != (B, T, size):
             raise ValueError(
-                f"warm_start must have shape [B, T, size] = {expected}; got "
+                f"warm_start must have shape [B, T, size] = {[B, T, size]}; got "
                 f"{list(problem.warm_start.shape)}. telos.actor.shift makes one from the last plan."
             )
         mean = space.project(problem.warm_start[:, None].to(mean))
-    return Belief(mean, (spread * reach(space, mean)).expand(shape), space)
+    if problem.alternatives is not None:
+        shape = problem.alternatives.shape
+        if len(shape) != 4 or (shape[0], *shape[2:]) != (B, T, size):
+            raise ValueError(
+                f"alternatives must have shape [B, N, T, size] = {[B, 'N', T, size]}; got {list(shape)}. "
+                "telos.actor.alternatives takes them from the last plan."
+            )
+        mean = torch.cat([mean, space.project(problem.alternatives.to(mean))], 1)
+    return Belief(mean, (spread * reach(space, mean)).expand(mean.shape), space)

@@ -1,4 +1,8 @@
-"""How descent steps: Adam, and limited-memory BFGS. Every candidate is a problem of its own."""
+"""How a descent goes on: from loss and slope at what was tried to what is tried next.
+
+Every candidate of every problem is a descent of its own, with its own moments, curvature pairs and line
+search. They only share rollouts.
+"""
 
 from __future__ import annotations
 
@@ -9,165 +13,249 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from telos.actor.proposals import reach
 from telos.types import ActionSpace
 
-
-@dataclass(frozen=True)
-class Evaluated:
-    """Where descent is, `[B, S, T, size]`, and what was found there."""
-
-    actions: Tensor
-    loss: Tensor  # [B, S]
-    slope: Tensor  # of the loss, like the actions
-    sound: Tensor  # boolean [B, S]: the loss is finite
-    space: ActionSpace
-    half: Tensor  # [size], half the range of each action value
-    part: float  # of the budget that is used
-    moved: bool  # the loss is another function than it was before: its multipliers have changed
+_BORDER = 1e-6  # in half ranges: as near as this to a bound is on it
 
 
-class Step(Protocol):
-    """Where to look next, `[B, S, T, size]`; it need not be inside the action space."""
+class Walk(Protocol):
+    """Descents under way; `judge` and `move` are called in turn."""
 
-    def __call__(self, now: Evaluated) -> Tensor:
-        """The next actions, given the ones that were just evaluated."""
+    def judge(self, tried: Tensor, loss: Tensor) -> Tensor:
+        """Take note of the loss `[B, S]` of actions `[B, S, T, size]`; not finite means: go back.
+
+        Boolean `[B, S]`: where the walk has come to a point at which the loss itself may change, as that of
+        an augmented Lagrangian does with its multipliers.
+        """
+        ...
+
+    def move(self, loss: Tensor, slope: Tensor) -> Tensor:
+        """What to try next, inside the action space, given the loss as it now is and its slope there."""
         ...
 
 
 class Stepper(Protocol):
-    """A way to descend."""
+    """Begins walks: from actions `[B, S, T, size]` that are safe to go back to, for so many steps."""
 
-    def begin(self) -> Step:
-        """A step function for one search."""
+    def __call__(self, space: ActionSpace, starts: Tensor, steps: int) -> Walk:
+        """Begin."""
         ...
 
 
 @dataclass(frozen=True)
 class Adam:
-    """Adam (arXiv 1412.6980) in units of half the range; its pace falls to zero as half a cosine.
+    """Projected Adam (arXiv 1412.6980), in half ranges of the action space.
 
-    Squares are forgotten sooner than usual: else the steep slopes of a violation, once left, keep the
-    steps small for the rest of the search. A candidate that stops being finite goes back to where it was
-    and halves its steps.
+    `rate` is the first step; it falls to zero as half a cosine. A candidate whose loss is not finite goes
+    back to where it was and halves its steps.
     """
 
-    rate: float = 0.1  # the first step, in half ranges
-    decay: float = 0.9
-    square_decay: float = 0.95
+    rate: float = 0.1
 
-    def begin(self) -> Step:
-        """A step function for one search."""
-        return _AdamStep(self)
+    def __call__(self, space: ActionSpace, starts: Tensor, steps: int) -> Walk:
+        """Begin."""
+        return _AdamWalk(space, starts, steps, self.rate)
 
 
-class _AdamStep:
-    def __init__(self, settings: Adam) -> None:
-        self._settings = settings
-        self._finite: Tensor | None = None
-        self._size: Tensor | float = settings.rate
+class _AdamWalk:
+    def __init__(self, space: ActionSpace, starts: Tensor, steps: int, rate: float) -> None:
+        self._space, self._sound, self._steps, self._step = space, starts, steps, 0
+        self._size = torch.full_like(starts[..., :1, :1], rate)
+        self._moments = Moments(reach(space, starts))
+
+    def judge(self, tried: Tensor, loss: Tensor) -> Tensor:
+        sound = loss.isfinite()
+        keep = sound[..., None, None]
+        self._sound = torch.where(keep, tried, self._sound)
+        self._size = torch.where(keep, self._size, self._size / 2)
+        return sound
+
+    def move(self, loss: Tensor, slope: Tensor) -> Tensor:
+        pace = self._size * (1 + math.cos(math.pi * self._step / self._steps)) / 2
+        self._step += 1
+        return self._space.project(self._sound - pace * self._moments(slope.nan_to_num(0, 0, 0)))
+
+
+class Moments:
+    """Adam's running means, in a unit that broadcasts with the slope; each value on its own.
+
+    Squares are forgotten sooner than usual: else the steep slopes of a violation, once left, keep the steps
+    small for the rest of the search.
+    """
+
+    def __init__(self, unit: Tensor, *, decay: float = 0.9, square_decay: float = 0.95) -> None:
+        self._unit, self._decay, self._square_decay = unit, decay, square_decay
         self._mean, self._square, self._count = torch.zeros(()), torch.zeros(()), 0
 
-    def __call__(self, now: Evaluated) -> Tensor:
-        settings, sound = self._settings, now.sound[..., None, None]
-        before = now.actions if self._finite is None else self._finite
-        self._finite = torch.where(sound, now.actions, before)
-        size = torch.as_tensor(self._size, dtype=now.actions.dtype, device=now.actions.device)
-        self._size = torch.where(sound, size, size / 2)
-        slope, self._count = now.slope * now.half, self._count + 1
-        self._mean = settings.decay * self._mean.to(slope) + (1 - settings.decay) * slope
-        square = (1 - settings.square_decay) * slope.square()
-        self._square = settings.square_decay * self._square.to(slope) + square
-        mean = self._mean / (1 - settings.decay**self._count)
-        square = self._square / (1 - settings.square_decay**self._count)
-        pace = self._size * (1 + math.cos(math.pi * now.part)) / 2
-        return self._finite - pace * now.half * mean / (square.sqrt() + 1e-8)
+    def __call__(self, slope: Tensor) -> Tensor:
+        """The step to go against, for a rate of 1."""
+        slope, self._count = slope * self._unit, self._count + 1
+        self._mean = self._decay * self._mean.to(slope) + (1 - self._decay) * slope
+        self._square = self._square_decay * self._square.to(slope) + (1 - self._square_decay) * slope.square()
+        mean = self._mean / (1 - self._decay**self._count)
+        square = self._square / (1 - self._square_decay**self._count)
+        return self._unit * mean / (square.sqrt() + 1e-8)
 
 
 @dataclass(frozen=True)
 class LBFGS:
-    """Limited-memory BFGS (Liu and Nocedal 1989), projected, with one evaluation per iteration.
+    """Projected L-BFGS with a backtracking line search, for all candidates at once and each by itself.
 
-    A step that does not lower the loss by a share of what the slope promised (Armijo) is not taken: the
-    candidate goes back and tries a shorter one in the next iteration, so a line search costs iterations
-    and never stops the others. Values at a bound whose slope points outside are left out of the direction,
-    as in projected quasi-Newton methods (Bertsekas 1982); what still leaves the space is projected.
+    A step tries one point per candidate, so one rollout of the batch serves them all: those whose loss fell
+    enough (Armijo, along the projected way) go on in a new direction, the others come back to where they were
+    and try a shorter step, the least of a parabola through what is known. After `backtracks` of them in a row
+    a candidate forgets its curvature and goes straight down the slope, a tenth as far as the last time it
+    did. Directions are those of Nocedal (1980; Nocedal and Wright, algorithm 7.4), in half ranges, none
+    longer than one.
+
+    Active bounds, after Bertsekas (1982): a value on its bound whose slope pushes outward is held, and slope
+    and curvature pairs are cut to the others, so that the direction goes down along the bounds. A block on
+    the norm ball that is pushed outward moves in the tangent plane, and the curvature of the sphere, times
+    the multiplier of the norm bound, belongs to the pair. A pair without positive curvature is left out
+    (there is no Wolfe condition), and so is one over which multipliers changed.
+
+    Args:
+        memory: curvature pairs per candidate.
+        first: the largest change of a value in a step without curvature, in half ranges.
+        backtracks: how many shorter steps are tried.
+        inner: how many steps are taken before multipliers may change.
     """
 
-    memory: int = 8  # pairs of steps and changes of slope
-    rate: float = 0.2  # the largest change of a value in the first step, in half ranges
-    shorter: float = 0.3  # what a step is multiplied by that was not taken
-    enough: float = 1e-4  # the share of the promised decrease that must come true
+    memory: int = 8
+    first: float = 0.2
+    backtracks: int = 6
+    inner: int = 3
 
-    def begin(self) -> Step:
-        """A step function for one search."""
-        return _LBFGSStep(self)
+    def __post_init__(self) -> None:
+        if min(self.memory, self.backtracks, self.inner) < 1 or not self.first > 0:
+            raise ValueError(
+                "memory, backtracks and inner must be at least 1 and first positive; got "
+                f"{self.memory}, {self.backtracks}, {self.inner} and {self.first}."
+            )
+
+    def __call__(self, space: ActionSpace, starts: Tensor, steps: int) -> Walk:
+        """Begin."""
+        return _LBFGSWalk(space, starts, self)
 
 
-class _LBFGSStep:
-    """Everything is `[B, S, N]` in half ranges, N = T * size."""
+class _LBFGSWalk:
+    """Points, slopes and ways are `[B, S, N]`, in half ranges; a value that has no range stays as it is."""
 
-    def __init__(self, settings: LBFGS) -> None:
-        self._settings = settings
-        self._point, self._loss, self._slope = (torch.zeros(()),) * 3  # where it stands
-        self._length = torch.zeros(())
-        # Pairs of a step and the change of slope it made, newest last, and 1 over their product: 0 for none.
-        self._pairs: list[tuple[Tensor, Tensor, Tensor]] = []
-        self._begun = False
+    def __init__(self, space: ActionSpace, starts: Tensor, given: LBFGS) -> None:
+        self._space, self._given, self._base, self._tried = space, given, starts, starts
+        self._half = reach(space, starts).repeat(starts.shape[2])
+        none = starts.new_zeros(starts.shape[:2])
+        self._loss = self._judged = none + torch.inf  # at the base, and of what was tried
+        self._moved, self._taken = none > 0, none  # from the base to what was tried; how often
+        self._slope = self._way = torch.zeros_like(starts.flatten(2))
+        self._stride, self._misses = none + 1, none  # share of the way that is tried; misses in a row
+        self._first = none + given.first
+        self._steps = self._bends = self._slope.expand(given.memory, *self._slope.shape)  # the pairs
 
-    def __call__(self, now: Evaluated) -> Tensor:
-        half = now.half.clamp_min(1e-12)
-        point, slope = (now.actions / half).flatten(2), (now.slope * half).flatten(2)
-        if self._begun:
-            self._move(point, slope, now)
-        else:
-            self._point, self._slope = point, slope
-            self._loss, self._length = torch.where(now.sound, now.loss, torch.inf), torch.ones_like(now.loss)
-            self._begun = True
-        low, high = ((bound / half).repeat(now.actions.shape[2]) for bound in now.space.bounds(now.actions))
-        outward = (self._point <= low) & (self._slope > 0) | (self._point >= high) & (self._slope < 0)
-        free = torch.where(outward, 0, self._slope)
-        direction = torch.where(outward, 0, -self._newton(free))
-        uphill = (direction * free).sum(-1, keepdim=True) >= 0
-        direction = torch.where(uphill, -self._first(free), direction)
-        following = self._point + self._length[..., None] * direction
-        return (following.unflatten(-1, now.actions.shape[2:]) * half).to(now.actions)
+    def judge(self, tried: Tensor, loss: Tensor) -> Tensor:
+        self._tried, self._judged = tried, loss
+        gone = (self._slope * self._units(tried - self._base)).sum(-1)
+        slack = 4 * torch.finfo(loss.dtype).eps * loss.abs()  # what rounding may do
+        fallen = loss <= self._loss + 1e-4 * gone.clamp_max(0) + slack
+        self._moved = loss.isfinite() & (fallen | ~self._loss.isfinite())
+        self._taken = self._taken + self._moved
+        return self._moved & (self._taken % self._given.inner == 0)
 
-    def _move(self, point: Tensor, slope: Tensor, now: Evaluated) -> None:
-        """Take the step where it was worth it, else shorten the next one."""
-        step = point - self._point
-        promised = (self._slope * step).sum(-1)
-        taken = now.sound & ((now.loss <= self._loss + self._settings.enough * promised) | now.moved)
-        change = slope - self._slope
-        product = (step * change).sum(-1)
-        curved = taken & (product > 1e-10 * step.norm(dim=-1) * change.norm(dim=-1))
-        weight = torch.where(curved, 1 / product.clamp_min(1e-30), 0)
-        self._pairs = [*self._pairs, (step, change, weight)][-self._settings.memory :]
-        where = taken[..., None]
-        self._point = torch.where(where, point, self._point)
-        self._slope = torch.where(where, slope, self._slope)
-        self._loss = torch.where(taken, now.loss, self._loss)
-        self._length = torch.where(taken, 1.0, self._length * self._settings.shorter)
+    def move(self, loss: Tensor, slope: Tensor) -> Tensor:
+        moved = self._moved[..., None]
+        step, before = self._units(self._tried - self._base), self._slope
+        self._base = torch.where(moved[..., None], self._tried, self._base)
+        self._slope = torch.where(moved, slope.nan_to_num(0, 0, 0).flatten(2) * self._half, before)
+        borders = _Borders(self._space, self._base, self._slope, self._half)
+        known = self._moved & self._loss.isfinite() & (loss == self._judged)
+        self._remember(step, self._slope - before + borders.curvature * step, known)
+        self._turn(borders)
+        self._loss = torch.where(self._moved, loss, self._loss)
+        ahead = (self._stride[..., None] * self._way * self._half).unflatten(-1, self._base.shape[2:])
+        return self._space.project(self._base + ahead)
 
-    def _newton(self, slope: Tensor) -> Tensor:
-        """The inverse Hessian, as the pairs know it, times a slope: the two-loop recursion."""
-        rest, shares = slope, []
-        for step, change, weight in reversed(self._pairs):
-            share = weight * (step * rest).sum(-1)
-            rest = rest - share[..., None] * change
-            shares.append(share)
-        scale, known = torch.ones_like(slope[..., :1]), torch.zeros_like(slope[..., :1], dtype=torch.bool)
-        for _, change, weight in self._pairs:  # the newest pair that counts sets the scale
-            counts = weight[..., None] > 0
-            size = change.square().sum(-1, keepdim=True).clamp_min(1e-30)
-            scale = torch.where(counts, 1 / (weight[..., None].clamp_min(1e-30) * size), scale)
-            known = known | counts
-        found = torch.where(known, scale * rest, self._first(slope))
-        for (step, change, weight), share in zip(self._pairs, reversed(shares), strict=True):
-            back = weight * (change * found).sum(-1)
-            found = found + (share - back)[..., None] * step
-        return found
+    def _remember(self, step: Tensor, bend: Tensor, known: Tensor) -> None:
+        """One more pair, and the oldest is forgotten, where it is known and its curvature positive."""
+        lengths = torch.linalg.vector_norm(step, dim=-1) * torch.linalg.vector_norm(bend, dim=-1)
+        known = (known & ((step * bend).sum(-1) > 1e-8 * lengths))[..., None]
+        self._steps = torch.where(known, torch.cat([self._steps[1:], step[None]]), self._steps)
+        self._bends = torch.where(known, torch.cat([self._bends[1:], bend[None]]), self._bends)
 
-    def _first(self, slope: Tensor) -> Tensor:
-        """The slope, scaled so that no value changes by more than `rate`."""
-        largest = slope.abs().amax(-1, keepdim=True).clamp_min(1e-30)
-        return self._settings.rate * slope / largest
+    def _turn(self, borders: _Borders) -> None:
+        """A new way where the last was gone or given up; elsewhere a shorter stride on it."""
+        fall, rise = (self._slope * self._way).sum(-1), self._judged - self._loss
+        least = -fall / (2 * (rise / self._stride - fall))  # share of the stride to the parabola's least
+        shorter = self._stride * least.nan_to_num(0, 0, 0).clamp(0.1, 0.5)
+        self._misses = torch.where(self._moved, 0, self._misses + 1)
+        lost = self._misses > self._given.backtracks
+        self._first = torch.where(self._moved, self._given.first, torch.where(lost, 0.1, 1) * self._first)
+        self._steps = torch.where(lost[..., None], 0, self._steps)
+        fresh = self._moved | lost
+        self._misses = torch.where(fresh, 0, self._misses)
+        self._stride = torch.where(fresh, 1, shorter)
+        self._way = torch.where(fresh[..., None], self._direction(borders), self._way)
+
+    def _direction(self, borders: _Borders) -> Tensor:
+        """The two loops of L-BFGS, within the borders: the way down."""
+        slope = borders.along(self._slope)
+        steps, bends = borders.along(self._steps), borders.along(self._bends)
+        product = (steps * bends).sum(-1, keepdim=True)  # [memory, B, S, 1]
+        good = product > 1e-12 * bends.square().sum(-1, keepdim=True)
+        inverse = torch.where(good, 1 / product, 0)
+        ahead, shares = slope, []
+        for step, bend, weight in zip(steps.flip(0), bends.flip(0), inverse.flip(0), strict=True):
+            shares.append(weight * (step * ahead).sum(-1, keepdim=True))
+            ahead = ahead - shares[-1] * bend
+        plain = self._first[..., None] / slope.abs().amax(-1, keepdim=True).clamp_min(1e-30)
+        scale = plain
+        for held, curved in zip(good, product / bends.square().sum(-1, keepdim=True), strict=True):
+            scale = torch.where(held, curved, scale)  # that of the newest pair is left
+        ahead = scale * ahead
+        for step, bend, weight, share in zip(steps, bends, inverse, reversed(shares), strict=True):
+            ahead = ahead + (share - weight * (bend * ahead).sum(-1, keepdim=True)) * step
+        down = (ahead * slope).sum(-1, keepdim=True) > 0
+        way = -torch.where(down, ahead, plain * slope)
+        return way / way.abs().amax(-1, keepdim=True).clamp_min(1)
+
+    def _units(self, change: Tensor) -> Tensor:
+        """A change of actions `[B, S, T, size]` in half ranges `[B, S, N]`."""
+        return torch.where(self._half > 0, change.flatten(2) / self._half.clamp_min(1e-30), 0)
+
+
+class _Borders:
+    """The bounds that hold points `[B, S, T, size]` back, given their slopes `[B, S, N]` in half ranges."""
+
+    def __init__(self, space: ActionSpace, points: Tensor, slope: Tensor, half: Tensor) -> None:
+        low, high = (bound.repeat(points.shape[2]) for bound in space.bounds(points))
+        points, near = points.flatten(2), _BORDER * half
+        self._dimension, normal = space.dimension, torch.zeros_like(slope)
+        if space.max_norm is not None:
+            length = torch.linalg.vector_norm(self._blocks(points), dim=-1, keepdim=True)
+            on_ball = (length >= (1 - _BORDER) * space.max_norm).expand_as(self._blocks(points)).flatten(-2)
+            normal = torch.where(on_ball, points * half, 0)
+        along = slope - self._pushed(slope, normal)[1]  # a value is held if it would go outward on the ball
+        outward = ((points <= low + near) & (along > 0)) | ((points >= high - near) & (along < 0))
+        self._free = (~outward).to(slope.dtype)
+        self._normal, _ = self._pushed(slope, normal * self._free)
+        pressure = -(self._blocks(slope) * self._blocks(self._normal)).sum(-1, keepdim=True)
+        radius = self._blocks(self._normal * points * half).sum(-1, keepdim=True)
+        multiplier = torch.where(radius > 0, pressure / radius.clamp_min(1e-30), 0)
+        self.curvature = multiplier.expand_as(self._blocks(slope)).flatten(-2) * half.square()
+
+    def along(self, vectors: Tensor) -> Tensor:
+        """What of vectors `[..., B, S, N]` does not leave through the borders."""
+        vectors = vectors * self._free
+        across = (self._blocks(vectors) * self._blocks(self._normal)).sum(-1, keepdim=True)
+        return vectors - (across * self._blocks(self._normal)).flatten(-2)
+
+    def _pushed(self, slope: Tensor, normal: Tensor) -> tuple[Tensor, Tensor]:
+        """Unit normals of the blocks that are pushed outward, 0 for others, and what pushes them."""
+        length = torch.linalg.vector_norm(self._blocks(normal), dim=-1, keepdim=True)
+        unit = self._blocks(normal) / length.clamp_min(1e-30)
+        across = (self._blocks(slope) * unit).sum(-1, keepdim=True)
+        unit = torch.where(across < 0, unit, 0)
+        return unit.flatten(-2), (across * unit).flatten(-2)
+
+    def _blocks(self, vectors: Tensor) -> Tensor:
+        return vectors.unflatten(-1, (-1, self._dimension))

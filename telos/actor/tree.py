@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import math
-import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from telos.actor.archive import Clock, remember, to_plan
 from telos.actor.proposals import Belief, pushes
-from telos.actor.ranking import imagine, rank, score
+from telos.actor.ranking import imagine, imagine_on, rank, require_resume, score
 from telos.actor.search import start
-from telos.types import Budget, Plan, Planner, Problem, Trajectory
+from telos.types import Plan, Problem, Trajectory
 
 _WAYS = 8  # how many ways through the tree are scored as plans
 
@@ -46,10 +44,7 @@ class Tree:
 
     def __call__(self, problem: Problem) -> Plan:
         """Plan. `ValueError` where the level cannot `resume`."""
-        if problem.level.resume is None:
-            raise ValueError(
-                "Tree needs a level that imagines on from imagined states: Level(rollout, space, resume=...)."
-            )
+        require_resume(problem, "Tree")
         clock, late, trace = Clock(problem.budget.seconds), False, []
         with torch.no_grad():
             belief = start(problem, spread=1.0)
@@ -70,7 +65,6 @@ class Tree:
 
     def _grow(self, problem: Problem, belief: Belief, nodes: _Nodes) -> None:
         """One more child for each of some nodes."""
-        assert problem.level.resume is not None
         parent = nodes.choose(self.candidates, problem.generator)
         shape = (problem.batch, self.candidates)
         push = pushes(belief, shape, problem.generator)
@@ -79,13 +73,7 @@ class Tree:
         push = torch.where(full, push / share.clamp_min(1e-12), push)
         action = belief.space.project(belief.space.centre(push) + push)[:, :, None]
         begin = nodes.at(parent)
-        block = problem.level.resume(problem.state, begin, action)
-        expected = (*begin.shape[:3], 2, *begin.shape[3:])
-        if block.states.shape != expected:
-            raise ValueError(
-                f"resume must return states [B, S, K, T+1, *state] = {list(expected)} for one block; "
-                f"got {list(block.states.shape)}."
-            )
+        block = imagine_on(problem, begin, action)
         scored, _ = score(problem, block)
         nodes.add(parent, block, scored.energy, scored.violation, near=self.near)
 
@@ -171,36 +159,3 @@ class _Nodes:
     @property
     def _rows(self) -> Tensor:
         return torch.arange(len(self.parent), device=self.parent.device)[:, None]
-
-
-@dataclass(frozen=True)
-class Relay:
-    """One planner after another: each begins with the plan of the one before it, as its warm start.
-
-    `stages` are (share, planner): their shares of the budget's iterations, at least one each, and, if it
-    has any, of its seconds; what a stage leaves or overdraws is the next one's. The plan is that of the
-    last one, which scores what it begins with like any candidate; its trace is that of all of them.
-    """
-
-    stages: tuple[tuple[float, Planner], ...]
-
-    def __post_init__(self) -> None:
-        shares = [share for share, _ in self.stages]
-        if not shares or not all(0 < share < math.inf for share in shares):
-            raise ValueError(f"stages must be at least one (positive share, planner); got shares {shares}.")
-
-    def __call__(self, problem: Problem) -> Plan:
-        """Plan."""
-        total, budget, begin = sum(share for share, _ in self.stages), problem.budget, time.monotonic()
-        evaluations, trace, end = 0, [], 0.0
-        plan: Plan | None = None
-        for share, planner in self.stages:
-            before, end = end, end + share / total
-            iterations = max(1, round(budget.iterations * end) - round(budget.iterations * before))
-            left = None if budget.seconds is None else begin + budget.seconds * end - time.monotonic()
-            warm = problem.warm_start if plan is None else plan.actions
-            plan = planner(replace(problem, budget=Budget(iterations, left), warm_start=warm))
-            evaluations += plan.evaluations
-            trace.append(plan.trace)
-        assert plan is not None
-        return replace(plan, evaluations=evaluations, trace=torch.cat(trace))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from telos.actor import Hybrid, RandomShooting
+from telos.actor import LBFGS, Gradient, RandomShooting, Relay
 from telos.configurator import Configurator
 from telos.perception import Patches
 from telos.training.config import Architecture, Collection, Optimisation, Recipe, Sketched
@@ -58,6 +58,6 @@ def _configurator() -> Configurator:
 
     A smooth energy of fifty free actions: one round of samples, and descent from the best four.
     """
-    planner = Hybrid(RandomShooting(candidates=64), share=0.05)
+    planner = Relay(((1, RandomShooting(candidates=64)), (17, Gradient(starts=4, stepper=LBFGS()))))
     plan = Configuration(planner, horizon=5, budget=Budget(18), replan_every=25)
     return Configurator(explore=plan, track=plan, settle=plan)

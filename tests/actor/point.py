@@ -104,13 +104,18 @@ class Setting:
 
 @dataclass(frozen=True)
 class Lazy:
-    """The policy that goes most of the way to a target `[B, 2]`, by actions of `size` values."""
+    """The policy that goes most of the way to a target `[B, 2]`, by actions in this space."""
 
     target: Tensor
-    size: int = 2
+    space: ActionSpace
 
     def __call__(self, imagined: Tensor) -> Tensor:
-        return (0.7 * (self.target[:, None] - imagined[:, :, 0, :2])).repeat(1, 1, self.size // 2)
+        away = 0.7 * (self.target[:, None] - imagined[:, :, 0, :2])
+        if not self.space.one_hot:
+            return away.repeat(1, 1, self.space.size // 2)
+        # In the grid the actions are to stay, right, down, left and up: a score for each.
+        scores = torch.cat([torch.zeros_like(away[..., :1]), away, -away], -1)
+        return scores[..., : self.space.dimension].repeat(1, 1, self.space.size // self.space.dimension)
 
 
 def problem(
@@ -134,7 +139,7 @@ def problem(
             "horizon": horizon,
             "generator": torch.Generator().manual_seed(setting.seed),
             "budget": setting.budget,
-            "policy": Lazy(torch.tensor(target, dtype=start.dtype), setting.space.size),
+            "policy": Lazy(torch.tensor(target, dtype=start.dtype), setting.space),
             **changes,
         }
     )

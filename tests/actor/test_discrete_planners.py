@@ -15,6 +15,8 @@ from tests.actor.grid import FIVE, enumerated, walk
 from tests.actor.point import WIDE, Formula, Quadratic, Setting, problem
 
 every_planner = pytest.mark.parametrize("name", planners(FIVE))
+# A reflex does what its policy does, which knows no guardrails: it need not find the way out.
+every_search = pytest.mark.parametrize("name", [name for name in planners(FIVE) if name != "reflex"])
 ALONE = [name for name in PLANNERS if name not in planners(WIDE)]  # for discrete actions alone
 alone = pytest.mark.parametrize("name", ALONE)
 STAGES = {"relay": 2}  # plans made one after another, each with a first iteration and a trace of its own
@@ -120,7 +122,7 @@ def test_contradictory_guardrails_are_infeasible_and_the_least_violation_comes_b
     assert torch.isfinite(found.energy).all()
 
 
-@every_planner
+@every_search
 def test_from_inside_a_zone_it_leaves_at_once(name):
     left = Formula(lambda t: 0.5 - t.states[..., 0].abs())
     found = plan(name, guardrails=(left,), target=[[0.0, 0.0]])
