@@ -29,11 +29,9 @@ PLANNERS: Mapping[str, Callable[[], Planner]] = {
     "random_shooting": RandomShooting,
     "gradient": Gradient,
     "tree": Tree,
-    "reflex": lambda: Reflex(candidates=64),
-    "guided": Guided,
     "relay": lambda: Relay(((3, Tree()), (1, Evolution()))),
 }
-"""Every planner by name, with its default settings."""
+"""Every planner by name, with its default settings; `Reflex` and `Guided` need a policy besides."""
 
 __all__ = [
     "CEM",

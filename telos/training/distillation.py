@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
 
-from telos.actor import ReactivePolicy, worst_case
+from telos.actor import ReactivePolicy, Reflex, worst_case
 from telos.cost import Goal
 from telos.data import EpisodeStore
 from telos.model import Model
 from telos.progress import Progress, silent
 from telos.training.batches import BlockWindows
 from telos.training.config import Distillation
-from telos.types import Configuration, Level, Observation, Problem
+from telos.types import Budget, Configuration, Level, Observation, Problem
 
 
 def fit_reflex(
@@ -31,7 +31,8 @@ def fit_reflex(
     `plan` says how plans are made: as the agent would (a recipe's `configurator.explore`, say), from where
     training episodes were, to where others were. Of each plan every state is a goal that the states before
     it lead to, reached or not (hindsight): so each teaches many ways, and a goal that cannot be reached no
-    wrong one. Where the model has a reflex already, plans may use it (`Guided`), and it is taught anew.
+    wrong one. Where the model has a reflex already it is taught anew, plans begin where the old one leads,
+    so that its mistakes are mended (as in DAgger, arXiv 1011.0686), and they may use it (`Guided`).
     The rest of the model does not change.
     """
     settings = settings or Distillation()
@@ -121,6 +122,12 @@ def _lessons(
                 budget=plan.budget,
                 policy=model.policy(state, goal),
             )
+        if problem.policy is not None:
+            found = Reflex()(replace(problem, budget=Budget(1))).trajectory.states[:, 0, 0]
+            late = torch.randint(found.shape[1], (len(found),), generator=generator).to(device)
+            moving = found[torch.arange(len(found), device=device), late]
+            state = torch.cat([moving, state[:, moving.shape[1] :]], 1)
+            problem = replace(problem, state=state)
         found = plan.planner(problem)
         states.append(found.trajectory.states[:, 0])
         actions.append(found.actions)

@@ -7,10 +7,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from telos.actor import PLANNERS
+from telos.actor import PLANNERS as NAMED
+from telos.actor import Guided, Reflex
 from telos.types import ActionSpace, Budget, PlanStatus
 from tests.actor.point import Formula, Quadratic, Setting, Zone, move, problem, push
 
+PLANNERS = {**NAMED, "reflex": lambda: Reflex(candidates=64), "guided": Guided}
 every_planner = pytest.mark.parametrize("name", PLANNERS)
 # A tree asks the cost about one block at a time: it comes to a place, but knows no optimum over time.
 every_optimiser = pytest.mark.parametrize("name", [name for name in PLANNERS if name != "tree"])
