@@ -7,14 +7,14 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
-from telos.actor import ReactivePolicy, Reflex, worst_case
+from telos.actor import ReactivePolicy, react, worst_case
 from telos.cost import Goal
 from telos.data import EpisodeStore
 from telos.model import Model
 from telos.progress import Progress, silent
 from telos.training.batches import BlockWindows
 from telos.training.config import Distillation
-from telos.types import Budget, Configuration, Level, Observation, Problem
+from telos.types import Configuration, Level, Observation, Problem
 
 
 def fit_reflex(
@@ -93,46 +93,55 @@ def _lessons(
     generator: torch.Generator,
     progress: Progress,
 ) -> _Lessons:
-    """`settings.plans` plans in random training episodes. The scene is of another frame than the start."""
-    device, space = next(model.parameters()).device, model.config.action_space
+    """`settings.plans` plans in random training episodes."""
     windows = BlockWindows(
-        store, horizon=4, block=space.block, frames=model.config.frames, episodes=store.split()[0]
+        store,
+        horizon=4,
+        block=model.config.action_space.block,
+        frames=model.config.frames,
+        episodes=store.split()[0],
     )
-    level = Level(model.rollout, space, resume=model.resume)
-    randomness = torch.Generator(device).manual_seed(generator.initial_seed())
+    randomness = torch.Generator(next(model.parameters()).device).manual_seed(generator.initial_seed())
     states, actions, scenes = [], [], []
-    done = 0
-    while done < settings.plans:
+    for done in range(0, settings.plans, settings.together):
         pixels, _ = windows.sample(min(settings.together, settings.plans - done), generator)
-        with torch.no_grad():
-            first, last = (
-                model.encode(Observation(each.unflatten(1, (model.config.frames, -1)).to(device)))
-                for each in (pixels[:, 0], pixels[:, -1])
-            )
-            moving, scene = model.moving(first), model.scene(last)
-            state = moving if scene is None else torch.cat([moving, scene.flatten(1)], 1)
-            goal = model.moving(last).roll(1, 0)
-            problem = Problem(
-                state=state,
-                levels=(level,),
-                cost=Goal(goal),
-                aggregate=worst_case,
-                horizon=plan.horizon,
-                generator=randomness,
-                budget=plan.budget,
-                policy=model.policy(state, goal),
-            )
-        if problem.policy is not None:
-            found = Reflex()(replace(problem, budget=Budget(1))).trajectory.states[:, 0, 0]
-            late = torch.randint(found.shape[1], (len(found),), generator=generator).to(device)
-            moving = found[torch.arange(len(found), device=device), late]
-            state = torch.cat([moving, state[:, moving.shape[1] :]], 1)
-            problem = replace(problem, state=state)
+        problem = _problem(model, pixels, plan, randomness)
         found = plan.planner(problem)
         states.append(found.trajectory.states[:, 0])
         actions.append(found.actions)
-        if scene is not None:
-            scenes.append(scene)
-        done += len(state)
-        progress("plans", done, settings.plans)
-    return _Lessons(torch.cat(states), torch.cat(actions), torch.cat(scenes) if scenes else None)
+        scenes.append(model.scene(problem.state))
+        progress("plans", done + len(pixels), settings.plans)
+    known = [scene for scene in scenes if scene is not None]
+    return _Lessons(torch.cat(states), torch.cat(actions), torch.cat(known) if known else None)
+
+
+@torch.no_grad()
+def _problem(model: Model, pixels: Tensor, plan: Configuration, generator: torch.Generator) -> Problem:
+    """From where windows of pixels `[B, T+1, frames * C, H, W]` begin to where others end.
+
+    The scene is that of the last frame, so that what moves is not where the scene may show it. With a
+    policy, problems begin somewhere on its way.
+    """
+    first, last = (
+        model.encode(Observation(each.unflatten(1, (model.config.frames, -1)).to(generator.device)))
+        for each in (pixels[:, 0], pixels[:, -1])
+    )
+    moving, goal, space = model.moving(first), model.moving(last).roll(1, 0), model.config.action_space
+    state = torch.cat([moving, last[:, moving.shape[1] :]], 1)
+    problem = Problem(
+        state=state,
+        levels=(Level(model.rollout, space, resume=model.resume),),
+        cost=Goal(goal),
+        aggregate=worst_case,
+        horizon=plan.horizon,
+        generator=generator,
+        budget=plan.budget,
+        policy=model.policy(state, goal),
+    )
+    if problem.policy is None:
+        return problem
+    undisturbed = moving.new_zeros(len(moving), 1, plan.horizon, space.size)
+    way = model.rollout(state, react(problem, undisturbed)).states[:, 0, 0]
+    rows = torch.arange(len(way), device=way.device)
+    late = torch.randint(way.shape[1], (len(way),), generator=generator, device=way.device)
+    return replace(problem, state=torch.cat([way[rows, late], state[:, moving.shape[1] :]], 1))
