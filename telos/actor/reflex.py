@@ -68,8 +68,8 @@ class Guided:
 def react(problem: Problem, disturbances: Tensor) -> Tensor:
     """What the problem's policy does when disturbed: `[B, S, T, size]` to actions `[B, S, T, size]`.
 
-    Each disturbance is added to what it does in that block; it reacts to what then comes. Costs one evaluation
-    for the present, and one per candidate and block but the last, each for every imagined future.
+    Each disturbance is added to what it does in that block; it reacts to what then comes. Costs one
+    evaluation for the present, and one per candidate and block but the last, for every imagined future.
 
     Raises:
         ValueError: the level cannot `resume`, or the policy returned a wrong shape.
