@@ -13,7 +13,7 @@ from telos.actor.gradient import Gradient, refine
 from telos.actor.noise import Coloured, Knots
 from telos.actor.policy import ReactivePolicy
 from telos.actor.proposals import Gaussian, Segments, Variations, Wander
-from telos.actor.reflex import Guided, Reflex, react
+from telos.actor.reflex import Guided, Reflex
 from telos.actor.sampling import CEM, MPPI, Evolution, PredictiveSampling, RandomShooting
 from telos.actor.search import search
 from telos.actor.tree import Relay, Tree
@@ -55,7 +55,6 @@ __all__ = [
     "Wander",
     "cvar",
     "mean",
-    "react",
     "refine",
     "search",
     "shift",

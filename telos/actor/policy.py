@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from telos.nn import cell_centres, mlp
 from telos.types import ActionSpace
 
-_LOOKS, _SPAN = 7, 0.16  # points a side of what is looked at around a keypoint; half its width
+_LOOKS = 4  # points a side of what is looked at around a keypoint, an eighth of half a picture apart
 _SHOWN = 8  # channels of the map that are looked at
 
 
@@ -22,8 +22,7 @@ class ReactivePolicy(nn.Module):
     Where there is a scene, it is read once per problem, together with the goal, into a map of the way: the
     same convolution, `steps` times over, so that what is known at the goal spreads round walls (after value
     iteration networks, Tamar et al. 2016, arXiv 1602.02867). Each state then only looks at the map around its
-    keypoints, and at the scene, in which walls are sharper. A network that saw glimpses of the scene, and a
-    vector of all of it, reached half as many goals.
+    keypoints. A network that saw glimpses of the scene and a vector of all of it reached half as many goals.
     """
 
     centre: Tensor
@@ -47,7 +46,7 @@ class ReactivePolicy(nn.Module):
         low, high = space.bounds(torch.zeros(()))
         self.register_buffer("centre", (low + high) / 2)
         self.register_buffer("reach", (high - low) / 2)
-        patch = torch.linspace(-_SPAN, _SPAN, _LOOKS)
+        patch = cell_centres(_LOOKS, like=low) * _LOOKS / 16
         y, x = torch.meshgrid(patch, patch, indexing="ij")
         self.register_buffer("offsets", torch.stack([x, y], dim=-1).flatten(0, 1))
         self.scene: nn.Conv2d | None = None
@@ -58,11 +57,11 @@ class ReactivePolicy(nn.Module):
             self.told = nn.Conv2d(channels, channels, 3, padding=1)
             self.spread = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
             self.show = nn.Conv2d(channels, _SHOWN, 1)
-            looked = keypoints * (_SHOWN + scene_channels) * _LOOKS**2
+            looked = keypoints * _SHOWN * _LOOKS**2
         self.network = mlp([2 * size + looked, hidden, hidden, space.size])
 
     def view(self, scene: Tensor | None, goal: Tensor) -> Tensor | None:
-        """What states look at: maps `[B, N, h, w]` of the way to goals `[B, D]` in scenes `[B, C, h, w]`."""
+        """A map `[B, N, h, w]` of the way to goals `[B, D]` in scenes `[B, C, h, w]`; None without scenes."""
         if self.scene is None or scene is None:
             return None
         features = torch.relu(self.scene(scene))
@@ -70,10 +69,7 @@ class ReactivePolicy(nn.Module):
         way = torch.relu(told)
         for _ in range(self.steps - 1):
             way = torch.relu(told + self.spread(way))
-        way = nn.functional.interpolate(
-            self.show(way), scene.shape[-2:], mode="bilinear", align_corners=False
-        )
-        return torch.cat([way, scene.to(way.dtype)], 1)
+        return self.show(way)
 
     def forward(self, moving: Tensor, goal: Tensor, view: Tensor | None) -> Tensor:
         """Actions `[B, S, size]` at what moves `[B, S, D]`, towards goals `[B, D]`, with `view` of them."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from telos.actor import ReactivePolicy, react, worst_case
+from telos.actor import ReactivePolicy, worst_case
 from telos.cost import Goal
 from telos.data import EpisodeStore
 from telos.model import Model
@@ -31,9 +31,7 @@ def fit_reflex(
     `plan` says how plans are made: as the agent would (a recipe's `configurator.explore`, say), from where
     training episodes were, to where others were. Of each plan every state is a goal that the states before
     it lead to, reached or not (hindsight): so each teaches many ways, and a goal that cannot be reached no
-    wrong one. Where the model has a reflex already it is taught anew, plans begin where the old one leads,
-    so that its mistakes are mended (as in DAgger, arXiv 1011.0686), and they may use it (`Guided`).
-    The rest of the model does not change.
+    wrong one. The rest of the model does not change; a reflex that it has is replaced.
     """
     settings = settings or Distillation()
     generator = torch.Generator().manual_seed(seed)
@@ -119,29 +117,19 @@ def _lessons(
 def _problem(model: Model, pixels: Tensor, plan: Configuration, generator: torch.Generator) -> Problem:
     """From where windows of pixels `[B, T+1, frames * C, H, W]` begin to where others end.
 
-    The scene is that of the last frame, so that what moves is not where the scene may show it. With a
-    policy, problems begin somewhere on its way.
+    The scene is that of the last frame, so that what moves is not where the scene may show it.
     """
     first, last = (
         model.encode(Observation(each.unflatten(1, (model.config.frames, -1)).to(generator.device)))
         for each in (pixels[:, 0], pixels[:, -1])
     )
-    moving, goal, space = model.moving(first), model.moving(last).roll(1, 0), model.config.action_space
-    state = torch.cat([moving, last[:, moving.shape[1] :]], 1)
-    problem = Problem(
-        state=state,
-        levels=(Level(model.rollout, space, resume=model.resume),),
-        cost=Goal(goal),
+    moving = model.moving(first)
+    return Problem(
+        state=torch.cat([moving, last[:, moving.shape[1] :]], 1),
+        levels=(Level(model.rollout, model.config.action_space, resume=model.resume),),
+        cost=Goal(model.moving(last).roll(1, 0)),
         aggregate=worst_case,
         horizon=plan.horizon,
         generator=generator,
         budget=plan.budget,
-        policy=model.policy(state, goal),
     )
-    if problem.policy is None:
-        return problem
-    undisturbed = moving.new_zeros(len(moving), 1, plan.horizon, space.size)
-    way = model.rollout(state, react(problem, undisturbed)).states[:, 0, 0]
-    rows = torch.arange(len(way), device=way.device)
-    late = torch.randint(way.shape[1], (len(way),), generator=generator, device=way.device)
-    return replace(problem, state=torch.cat([way[rows, late], state[:, moving.shape[1] :]], 1))
