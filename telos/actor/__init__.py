@@ -36,14 +36,12 @@ PLANNERS: Mapping[str, Callable[[], Planner]] = {
     "lbfgs": lambda: Gradient(stepper=LBFGS()),
     "hybrid": lambda: Relay(((1, CEM()), (1, Gradient(starts=4, stepper=LBFGS())))),
     "tree": Tree,
-    "reflex": lambda: Reflex(candidates=64),
-    "guided": Guided,
     "relay": lambda: Relay(((3, Tree()), (1, Evolution()))),
     "beam": Beam,
     "categorical_cem": CategoricalCEM,
     "mcts": MCTS,
 }
-"""Every planner by name, with its default settings."""
+"""Every planner by name, with its default settings; `Reflex` and `Guided` need a policy besides."""
 
 _DISCRETE = frozenset({"beam", "categorical_cem", "mcts"})
 _CONTINUOUS = frozenset({"gradient", "lbfgs", "hybrid"})

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from telos.nn import cell_centres, mlp
 from telos.types import ActionSpace
 
-_LOOKS = 4  # points a side of what is looked at around a keypoint
+_LOOKS = 4  # points a side of what is looked at around a keypoint, an eighth of half a picture apart
 _SHOWN = 8  # channels of the map that are looked at
 
 
@@ -22,8 +22,7 @@ class ReactivePolicy(nn.Module):
     Where there is a scene, it is read once per problem, together with the goal, into a map of the way: the
     same convolution, `steps` times over, so that what is known at the goal spreads round walls (after value
     iteration networks, Tamar et al. 2016, arXiv 1602.02867). Each state then only looks at the map around its
-    keypoints. A network that saw glimpses of the scene, and a vector of all of it, reached half
-    as many goals.
+    keypoints. A network that saw glimpses of the scene and a vector of all of it reached half as many goals.
     """
 
     centre: Tensor
@@ -62,7 +61,7 @@ class ReactivePolicy(nn.Module):
         self.network = mlp([2 * size + looked, hidden, hidden, space.size])
 
     def view(self, scene: Tensor | None, goal: Tensor) -> Tensor | None:
-        """The map `[B, C, h, w]` of the way through scenes `[B, C, h, w]` to goals `[B, D]`; None without."""
+        """A map `[B, N, h, w]` of the way to goals `[B, D]` in scenes `[B, C, h, w]`; None without scenes."""
         if self.scene is None or scene is None:
             return None
         features = torch.relu(self.scene(scene))

@@ -61,49 +61,56 @@ class Guided:
         reactions = _Reactions(problem, self.spread)
         explore = Mixture(((self.share, reactions), (1 - self.share, self.planner.explore)))
         plan = replace(self.planner, explore=explore)(problem)
-        return replace(plan, evaluations=plan.evaluations + reactions.evaluations)
+        futures = plan.trajectory.states.shape[2]
+        return replace(plan, evaluations=plan.evaluations + futures * reactions.rows)
+
+
+def react(problem: Problem, disturbances: Tensor) -> Tensor:
+    """What the problem's policy does when disturbed: `[B, S, T, size]` to actions `[B, S, T, size]`.
+
+    Each disturbance is added to what it does in that block; it reacts to what then comes. Costs one
+    evaluation for the present, and one per candidate and block but the last, for every imagined future.
+
+    Raises:
+        ValueError: the level cannot `resume`, or the policy returned a wrong shape.
+    """
+    space, resume = problem.level.action_space, problem.level.resume
+    assert problem.policy is not None
+    if resume is None:
+        raise ValueError(
+            "a policy needs a level that imagines on from imagined states: Level(rollout, space, resume=...)."
+        )
+    rest = space.project(0 * disturbances[:, :1, :1])
+    now = imagine(problem, rest).states[:, :, :, 0].repeat_interleave(disturbances.shape[1], 1)
+    actions: list[Tensor] = []
+    for disturbance in disturbances.unbind(2):
+        if actions:
+            now = resume(problem.state, now, actions[-1][:, :, None]).states[:, :, :, 1]
+        action = problem.policy(now)
+        if action.shape != disturbance.shape:
+            raise ValueError(
+                f"a policy must return actions [B, S, size] = {list(disturbance.shape)} for states "
+                f"[B, S, K, *state] = {list(now.shape)}; got {list(action.shape)}."
+            )
+        actions.append(space.project(space.project(action) + disturbance))
+    return torch.stack(actions, 2)
 
 
 class _Reactions:
     """A proposal: what a problem's policy does when disturbed; the first candidate of all is undisturbed."""
 
     def __init__(self, problem: Problem, spread: float) -> None:
-        if problem.level.resume is None:
-            raise ValueError(
-                "a policy needs a level that imagines on from imagined states: "
-                "Level(rollout, space, resume=...)."
-            )
-        self.evaluations = 0  # predictor rows per problem
-        self._problem, self._spread, self._resume = problem, spread, problem.level.resume
+        self.rows = 0  # evaluations per problem and future
+        self._problem, self._spread = problem, spread
 
     def __call__(self, belief: Belief, count: int, generator: torch.Generator) -> Tensor:
-        """Candidates `[B, count, T, size]`."""
-        problem, space = self._problem, belief.space
-        assert problem.policy is not None
-        noise = self._disturbances(belief, count, generator)
-        rest = space.project(noise[:, :1, :1] * 0)
-        now = imagine(problem, rest).states[:, :, :, 0].repeat_interleave(count, 1)  # [B, S, K, *state]
-        actions = []
-        for disturbance in noise.unbind(2):
-            if actions:
-                now = self._resume(problem.state, now, actions[-1][:, :, None]).states[:, :, :, 1]
-            action = problem.policy(now)
-            if action.shape != disturbance.shape:
-                raise ValueError(
-                    f"a policy must return actions [B, S, size] = {list(disturbance.shape)} for states "
-                    f"{list(now.shape)}; got {list(action.shape)}."
-                )
-            actions.append(space.project(space.project(action) + disturbance))
-        self.evaluations += (1 + count * (len(actions) - 1)) * now.shape[2]
-        return torch.stack(actions, 2)
-
-    def _disturbances(self, belief: Belief, count: int, generator: torch.Generator) -> Tensor:
-        """Noise `[B, count, T, size]` that changes slowly, of a size of its own for each candidate."""
+        """Candidates `[B, count, T, size]`: noise that changes slowly, each of a size of its own."""
         B, _, T, size = belief.mean.shape
         like = {"generator": generator, "device": belief.mean.device, "dtype": belief.mean.dtype}
         mixing = Knots(max(2, round(T / 2.5) + 1))(T).to(belief.mean)
         noise = mixing @ torch.randn(B, count, mixing.shape[1], size, **like)
         gain = self._spread * torch.rand(B, count, 1, 1, **like)
-        if not self.evaluations:
-            gain = torch.cat([gain[:, :1] * 0, gain[:, 1:]], 1)
-        return gain * belief.reach * noise
+        if not self.rows:
+            gain = torch.cat([0 * gain[:, :1], gain[:, 1:]], 1)
+        self.rows += 1 + count * (T - 1)
+        return react(self._problem, gain * belief.reach * noise)

@@ -106,6 +106,9 @@ class Oracle(nn.Module):
                 states.append(torch.from_numpy(position).float())
         return torch.stack(states, 2)[:, :, None]
 
+    def policy(self, state: Tensor, goal: Tensor) -> None:
+        return None
+
     def read(self, name: str, states: Tensor) -> Tensor:
         """The reading `agent_xy`."""
         return self.readouts[name](self.moving(states))

@@ -31,8 +31,7 @@ def fit_reflex(
     `plan` says how plans are made: as the agent would (a recipe's `configurator.explore`, say), from where
     training episodes were, to where others were. Of each plan every state is a goal that the states before
     it lead to, reached or not (hindsight): so each teaches many ways, and a goal that cannot be reached no
-    wrong one. Where the model has a reflex already, plans may use it (`Guided`), and it is taught anew.
-    The rest of the model does not change.
+    wrong one. The rest of the model does not change; a reflex that it has is replaced.
     """
     settings = settings or Distillation()
     generator = torch.Generator().manual_seed(seed)
@@ -92,40 +91,45 @@ def _lessons(
     generator: torch.Generator,
     progress: Progress,
 ) -> _Lessons:
-    """`settings.plans` plans in random training episodes. The scene is of another frame than the start."""
-    device, space = next(model.parameters()).device, model.config.action_space
+    """`settings.plans` plans in random training episodes."""
     windows = BlockWindows(
-        store, horizon=4, block=space.block, frames=model.config.frames, episodes=store.split()[0]
+        store,
+        horizon=4,
+        block=model.config.action_space.block,
+        frames=model.config.frames,
+        episodes=store.split()[0],
     )
-    level = Level(model.rollout, space, resume=model.resume)
-    randomness = torch.Generator(device).manual_seed(generator.initial_seed())
+    randomness = torch.Generator(next(model.parameters()).device).manual_seed(generator.initial_seed())
     states, actions, scenes = [], [], []
-    done = 0
-    while done < settings.plans:
+    for done in range(0, settings.plans, settings.together):
         pixels, _ = windows.sample(min(settings.together, settings.plans - done), generator)
-        with torch.no_grad():
-            first, last = (
-                model.encode(Observation(each.unflatten(1, (model.config.frames, -1)).to(device)))
-                for each in (pixels[:, 0], pixels[:, -1])
-            )
-            moving, scene = model.moving(first), model.scene(last)
-            state = moving if scene is None else torch.cat([moving, scene.flatten(1)], 1)
-            goal = model.moving(last).roll(1, 0)
-            problem = Problem(
-                state=state,
-                levels=(level,),
-                cost=Goal(goal),
-                aggregate=worst_case,
-                horizon=plan.horizon,
-                generator=randomness,
-                budget=plan.budget,
-                policy=model.policy(state, goal),
-            )
+        problem = _problem(model, pixels, plan, randomness)
         found = plan.planner(problem)
         states.append(found.trajectory.states[:, 0])
         actions.append(found.actions)
-        if scene is not None:
-            scenes.append(scene)
-        done += len(state)
-        progress("plans", done, settings.plans)
-    return _Lessons(torch.cat(states), torch.cat(actions), torch.cat(scenes) if scenes else None)
+        scenes.append(model.scene(problem.state))
+        progress("plans", done + len(pixels), settings.plans)
+    known = [scene for scene in scenes if scene is not None]
+    return _Lessons(torch.cat(states), torch.cat(actions), torch.cat(known) if known else None)
+
+
+@torch.no_grad()
+def _problem(model: Model, pixels: Tensor, plan: Configuration, generator: torch.Generator) -> Problem:
+    """From where windows of pixels `[B, T+1, frames * C, H, W]` begin to where others end.
+
+    The scene is that of the last frame, so that what moves is not where the scene may show it.
+    """
+    first, last = (
+        model.encode(Observation(each.unflatten(1, (model.config.frames, -1)).to(generator.device)))
+        for each in (pixels[:, 0], pixels[:, -1])
+    )
+    moving = model.moving(first)
+    return Problem(
+        state=torch.cat([moving, last[:, moving.shape[1] :]], 1),
+        levels=(Level(model.rollout, model.config.action_space, resume=model.resume),),
+        cost=Goal(model.moving(last).roll(1, 0)),
+        aggregate=worst_case,
+        horizon=plan.horizon,
+        generator=generator,
+        budget=plan.budget,
+    )

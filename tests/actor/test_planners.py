@@ -7,13 +7,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from telos.actor import PLANNERS, planners
+from telos.actor import Guided, Reflex, planners
 from telos.types import ActionSpace, Budget, PlanStatus
 from tests.actor.point import WIDE, Formula, Quadratic, Setting, Zone, move, problem, push
 
-every_planner = pytest.mark.parametrize("name", planners(WIDE))
+BY_NAME = {**planners(WIDE), "reflex": lambda: Reflex(candidates=64), "guided": Guided}
+every_planner = pytest.mark.parametrize("name", BY_NAME)
 # A tree asks the cost about one block at a time: it comes to a place, but knows no optimum over time.
-every_optimiser = pytest.mark.parametrize("name", [name for name in planners(WIDE) if name != "tree"])
+every_optimiser = pytest.mark.parametrize("name", [name for name in BY_NAME if name != "tree"])
 STAGES = {
     "relay": 2,
     "hybrid": 2,
@@ -26,7 +27,7 @@ def plan(name, **arguments):
     budget = Budget(ITERATIONS.get(name, 12))
     arguments.setdefault("setting", Setting(budget=budget))
     arguments = {"state": [[0.0, 0.0]], "target": [[4.0, 0.0]], **arguments}
-    return PLANNERS[name]()(problem(**arguments))
+    return BY_NAME[name]()(problem(**arguments))
 
 
 def optimum(rollout, state, target, horizon, effort):
@@ -257,5 +258,5 @@ def test_alternatives_are_scored_plans_that_are_no_better(name):
 
 @every_planner
 def test_planners_are_values(name):
-    assert PLANNERS[name]() == PLANNERS[name]()
-    assert hash(PLANNERS[name]()) == hash(PLANNERS[name]())
+    assert BY_NAME[name]() == BY_NAME[name]()
+    assert hash(BY_NAME[name]()) == hash(BY_NAME[name]())
