@@ -10,11 +10,13 @@ from collections.abc import Callable, Mapping
 
 from telos.actor.aggregate import Cvar, cvar, mean, worst_case
 from telos.actor.gradient import Gradient, refine
+from telos.actor.lifted import Lifted
 from telos.actor.noise import Coloured, Knots
 from telos.actor.proposals import Gaussian, Segments, Variations, Wander
 from telos.actor.relay import Relay
 from telos.actor.sampling import CEM, MPPI, Evolution, PredictiveSampling, RandomShooting, icem
 from telos.actor.search import search
+from telos.actor.slopes import Slopes, slopes
 from telos.actor.steppers import LBFGS, Adam
 from telos.actor.tree import Tree
 from telos.actor.warm_start import alternatives, shift
@@ -29,6 +31,7 @@ PLANNERS: Mapping[str, Callable[[], Planner]] = {
     "random_shooting": RandomShooting,
     "gradient": Gradient,
     "lbfgs": lambda: Gradient(stepper=LBFGS()),
+    "lifted": Lifted,
     "hybrid": lambda: Relay(((1, CEM()), (1, Gradient(starts=4, stepper=LBFGS())))),
     "tree": Tree,
     "relay": lambda: Relay(((3, Tree()), (1, Evolution()))),
@@ -47,10 +50,12 @@ __all__ = [
     "Gaussian",
     "Gradient",
     "Knots",
+    "Lifted",
     "PredictiveSampling",
     "RandomShooting",
     "Relay",
     "Segments",
+    "Slopes",
     "Tree",
     "Variations",
     "Wander",
@@ -61,5 +66,6 @@ __all__ = [
     "refine",
     "search",
     "shift",
+    "slopes",
     "worst_case",
 ]

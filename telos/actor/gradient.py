@@ -11,7 +11,7 @@ from telos.actor.archive import Archive, Clock, remember, to_plan
 from telos.actor.proposals import Proposal, Wander, WithMeans
 from telos.actor.ranking import Scored, imagine, score
 from telos.actor.search import start
-from telos.actor.steppers import Adam, Stepper
+from telos.actor.steppers import Adam, Stepper, slope_of
 from telos.types import Plan, Problem, Trajectory
 
 
@@ -58,7 +58,8 @@ def refine(
     `Plan.evaluations` counts rows of the forward pass; each has a backward pass, which costs about two.
 
     Raises:
-        ValueError: the rollout, a cost, a guardrail or the aggregate returned a wrong shape.
+        ValueError: the rollout, a cost, a guardrail or the aggregate returned a wrong shape, or the energy is
+            not differentiable.
     """
     clock, late, steps = Clock(problem.budget.seconds), False, problem.budget.iterations
     lagrangian = Lagrangian(penalty=penalty, margin=margin)
@@ -108,7 +109,7 @@ class Descent:
                 settled = self._walk.judge(tried, self._lagrangian.loss(terms))
                 self._lagrangian.update(terms, settled)
             loss = self._lagrangian.loss(terms)
-            (slope,) = torch.autograd.grad(loss.sum(), leaf)
+            (slope,) = slope_of(loss, leaf)
         with torch.no_grad():
             self.actions = self._walk.move(loss.detach(), slope)
 

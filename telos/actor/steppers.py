@@ -43,6 +43,22 @@ class Stepper(Protocol):
         ...
 
 
+def slope_of(loss: Tensor, *variables: Tensor) -> tuple[Tensor, ...]:
+    """The gradient of the loss `[B, S]` of each candidate; 0 where it is not finite, or does not depend.
+
+    Raises:
+        ValueError: the loss does not depend on any variable that can be differentiated.
+    """
+    if not loss.requires_grad:
+        raise ValueError(
+            "planning by gradient needs an energy that is differentiable in the actions; this one is not. Is "
+            "a rollout or a cost called under torch.no_grad, or made of rounded numbers? The sampling "
+            "planners, such as telos.actor.CEM, need no gradient."
+        )
+    slopes = torch.autograd.grad(loss.sum(), variables, allow_unused=True, materialize_grads=True)
+    return tuple(slope.nan_to_num(0, 0, 0) for slope in slopes)
+
+
 @dataclass(frozen=True)
 class Adam:
     """Projected Adam (arXiv 1412.6980), in half ranges of the action space.
@@ -74,7 +90,7 @@ class _AdamWalk:
     def move(self, loss: Tensor, slope: Tensor) -> Tensor:
         pace = self._size * (1 + math.cos(math.pi * self._step / self._steps)) / 2
         self._step += 1
-        return self._space.project(self._sound - pace * self._moments(slope.nan_to_num(0, 0, 0)))
+        return self._space.project(self._sound - pace * self._moments(slope))
 
 
 class Moments:
@@ -166,8 +182,8 @@ class _LBFGSWalk:
         moved = self._moved[..., None]
         step, before = self._units(self._tried - self._base), self._slope
         self._base = torch.where(moved[..., None], self._tried, self._base)
-        self._slope = torch.where(moved, slope.nan_to_num(0, 0, 0).flatten(2) * self._half, before)
-        borders = _Borders(self._space, self._base, self._slope, self._half)
+        self._slope = torch.where(moved, slope.flatten(2) * self._half, before)
+        borders = Borders(self._space, self._base, self._slope, self._half)
         known = self._moved & self._loss.isfinite() & (loss == self._judged)
         self._remember(step, self._slope - before + borders.curvature * step, known)
         self._turn(borders)
@@ -182,7 +198,7 @@ class _LBFGSWalk:
         self._steps = torch.where(known, torch.cat([self._steps[1:], step[None]]), self._steps)
         self._bends = torch.where(known, torch.cat([self._bends[1:], bend[None]]), self._bends)
 
-    def _turn(self, borders: _Borders) -> None:
+    def _turn(self, borders: Borders) -> None:
         """A new way where the last was gone or given up; elsewhere a shorter stride on it."""
         fall, rise = (self._slope * self._way).sum(-1), self._judged - self._loss
         least = -fall / (2 * (rise / self._stride - fall))  # share of the stride to the parabola's least
@@ -196,7 +212,7 @@ class _LBFGSWalk:
         self._stride = torch.where(fresh, 1, shorter)
         self._way = torch.where(fresh[..., None], self._direction(borders), self._way)
 
-    def _direction(self, borders: _Borders) -> Tensor:
+    def _direction(self, borders: Borders) -> Tensor:
         """The two loops of L-BFGS, within the borders: the way down."""
         slope = borders.along(self._slope)
         steps, bends = borders.along(self._steps), borders.along(self._bends)
@@ -223,8 +239,11 @@ class _LBFGSWalk:
         return torch.where(self._half > 0, change.flatten(2) / self._half.clamp_min(1e-30), 0)
 
 
-class _Borders:
+class Borders:
     """The bounds that hold points `[B, S, T, size]` back, given their slopes `[B, S, N]` in half ranges."""
+
+    curvature: Tensor
+    """`[B, S, N]`: that of the norm balls, times their multipliers; it adds to the energy's own."""
 
     def __init__(self, space: ActionSpace, points: Tensor, slope: Tensor, half: Tensor) -> None:
         low, high = (bound.repeat(points.shape[2]) for bound in space.bounds(points))
