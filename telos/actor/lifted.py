@@ -21,7 +21,7 @@ class Lifted:
     """Search for states and actions together, held to each other by how well the world model agrees.
 
     After GRASP (Psenka et al., arXiv 2602.00475, and the authors' code). The states s_1..s_T of a candidate
-    are variables of their own. A *lifted* iteration imagines one block from each of them, p_t+1 = F(s_t, a_t),
+    are variables of their own. A *lifted* iteration imagines a block from each of them, p_t+1 = F(s_t, a_t),
     all steps in parallel, and takes a step of Adam down
 
         J(s) + dense * J(p) + consistency * sum_t |p_t - s_t|^2
@@ -112,7 +112,8 @@ class _Virtual:
         led = descent.trajectory.states.diff(dim=3).square().flatten(1)
         known = led.isfinite()
         mean = torch.where(known, led, 0).sum(1) / known.sum(1).clamp_min(1)
-        self._unit = mean.sqrt().clamp_min(1e-12).reshape(-1, *[1] * (way.ndim - 1))  # how far a block leads
+        far = torch.where(mean > 0, mean.sqrt(), 1)  # how far a block leads
+        self._unit = far.reshape(-1, *[1] * (way.ndim - 1))
         self._actions = Moments(reach(problem.level.action_space, descent.actions))
         self._moments = Moments(self._unit)
 
