@@ -149,8 +149,9 @@ class Lagrangian:
     With h the positive excess of one guardrail summed over steps 1..T in the worst future, a candidate
     descends energy + sum (multiplier h + penalty / 2 h^2). At an update the multiplier, one per problem,
     candidate and guardrail, grows by penalty * h, or where h is 0 falls by penalty times the distance to the
-    border. Energy and h are in units of what they are on average over a problem's candidates when they are
-    first more than 0 (h no less than ten margins), so that no weight depends on scales.
+    border. Energy and h are in units of what they are on average over a problem's candidates, the energy at
+    first and h at its largest (no less than ten margins), so that no weight depends on scales. While the unit
+    of h still grows, a line search compares losses that differ in it, and may let a step pass.
 
     Args:
         penalty: how fast multipliers change.
@@ -165,16 +166,16 @@ class Lagrangian:
         self._multipliers: list[Tensor] = []  # G times [B, S]
 
     def terms(self, scored: Scored, excesses: tuple[Tensor, ...]) -> Terms:
-        """The parts of the loss; those of the first call set the units."""
-        finite = scored.finite
+        """The parts of the loss, and what they tell about the units."""
         insides = [excess + self._margin for excess in excesses]
         overs = [inside.relu().sum(-1).amax(-1) for inside in insides]
         if not self._multipliers:
             self._typical = [torch.zeros(()) for _ in excesses]
             self._multipliers = [torch.zeros_like(scored.energy) for _ in excesses]
-        self._energy = _first(self._energy, scored.energy.abs(), finite, least=1e-12)
+        energy = _typical(scored.energy.abs(), scored.finite, least=1e-12)
+        self._energy = torch.where(self._energy > 0, self._energy.to(energy), energy)
         self._typical = [
-            _first(known, over, finite, least=10 * self._margin)
+            torch.maximum(known.to(energy), _typical(over, scored.finite, least=10 * self._margin))
             for known, over in zip(self._typical, overs, strict=True)
         ]
         return Terms(
@@ -201,12 +202,12 @@ class Lagrangian:
         ]
 
 
-def _first(known: Tensor, values: Tensor, finite: Tensor, *, least: float) -> Tensor:
-    """`known` `[B, 1]`, or where it is 0 the mean of the finite positive `values` `[B, S]`, 0 without any."""
+def _typical(values: Tensor, finite: Tensor, *, least: float) -> Tensor:
+    """The mean `[B, 1]` of the finite positive `values` `[B, S]`, and at least that; 0 without any."""
     some = finite & (values.detach() > 0)
     total = torch.where(some, values.detach(), 0).sum(1, keepdim=True)
     mean = (total / some.sum(1, keepdim=True).clamp_min(1)).clamp_min(least)
-    return torch.where(known > 0, known.to(mean), torch.where(total > 0, mean, 0))
+    return torch.where(total > 0, mean, 0)
 
 
 def _unit(typical: Tensor) -> Tensor:

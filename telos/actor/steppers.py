@@ -121,9 +121,9 @@ class LBFGS:
     A step tries one point per candidate, so one rollout of the batch serves them all: those whose loss fell
     enough (Armijo, along the projected way) go on in a new direction, the others come back to where they were
     and try a shorter step, the least of a parabola through what is known. After `backtracks` of them in a row
-    a candidate forgets its curvature and goes straight down the slope, a tenth as far as the last time it
-    did. Directions are those of Nocedal (1980; Nocedal and Wright, algorithm 7.4), in half ranges, none
-    longer than one.
+    a candidate forgets its curvature, is scored once more where it is, so that multipliers can change, and
+    goes straight down the slope, a tenth as far as the last time it did. Directions are those of Nocedal
+    (1980; Nocedal and Wright, algorithm 7.4), in half ranges, none longer than one.
 
     Active bounds, after Bertsekas (1982): a value on its bound whose slope pushes outward is held, and slope
     and curvature pairs are cut to the others, so that the direction goes down along the bounds. A block on
@@ -164,6 +164,7 @@ class _LBFGSWalk:
         none = starts.new_zeros(starts.shape[:2])
         self._loss = self._judged = none + torch.inf  # at the base, and of what was tried
         self._moved, self._taken = none > 0, none  # from the base to what was tried; how often
+        self._given_up = none > 0  # and so at the base again
         self._slope = self._way = torch.zeros_like(starts.flatten(2))
         self._stride, self._misses = none + 1, none  # share of the way that is tried; misses in a row
         self._first = none + given.first
@@ -176,7 +177,7 @@ class _LBFGSWalk:
         fallen = loss <= self._loss + 1e-4 * gone.clamp_max(0) + slack
         self._moved = loss.isfinite() & (fallen | ~self._loss.isfinite())
         self._taken = self._taken + self._moved
-        return self._moved & (self._taken % self._given.inner == 0)
+        return self._moved & (self._given_up | (self._taken % self._given.inner == 0))
 
     def move(self, loss: Tensor, slope: Tensor) -> Tensor:
         moved = self._moved[..., None]
@@ -199,18 +200,19 @@ class _LBFGSWalk:
         self._bends = torch.where(known, torch.cat([self._bends[1:], bend[None]]), self._bends)
 
     def _turn(self, borders: Borders) -> None:
-        """A new way where the last was gone or given up; elsewhere a shorter stride on it."""
+        """A new way from where it moved; else a shorter stride on the old one, or none if given up."""
         fall, rise = (self._slope * self._way).sum(-1), self._judged - self._loss
         least = -fall / (2 * (rise / self._stride - fall))  # share of the stride to the parabola's least
         shorter = self._stride * least.nan_to_num(0, 0, 0).clamp(0.1, 0.5)
+        self._first = torch.where(self._moved & ~self._given_up, self._given.first, self._first)
         self._misses = torch.where(self._moved, 0, self._misses + 1)
-        lost = self._misses > self._given.backtracks
-        self._first = torch.where(self._moved, self._given.first, torch.where(lost, 0.1, 1) * self._first)
-        self._steps = torch.where(lost[..., None], 0, self._steps)
-        fresh = self._moved | lost
-        self._misses = torch.where(fresh, 0, self._misses)
-        self._stride = torch.where(fresh, 1, shorter)
-        self._way = torch.where(fresh[..., None], self._direction(borders), self._way)
+        self._given_up = self._misses > self._given.backtracks
+        self._misses = torch.where(self._given_up, 0, self._misses)
+        self._first = torch.where(self._given_up, 0.1, 1) * self._first
+        self._steps = torch.where(self._given_up[..., None], 0, self._steps)
+        self._stride = torch.where(self._moved, 1, shorter)
+        way = torch.where(self._given_up[..., None], 0, self._way)
+        self._way = torch.where(self._moved[..., None], self._direction(borders), way)
 
     def _direction(self, borders: Borders) -> Tensor:
         """The two loops of L-BFGS, within the borders: the way down."""

@@ -65,6 +65,22 @@ def test_a_step_that_fails_is_gone_back_from_and_no_more_than_a_few_do_in_a_row(
     assert not failed.unfold(0, 6, 1).all(-1).any()
 
 
+def test_a_candidate_on_an_edge_that_it_cannot_leave_lets_its_multipliers_change():
+    def edge(actions):  # a step along the slope of either side goes up the other
+        x, y = actions[:, :, 0].unbind(-1)
+        return 10 * x.abs() + 0.1 * y
+
+    space, start = WIDE, torch.tensor([[[[0.0, 0.0]]]], dtype=torch.float64)
+    stride, actions, settled = LBFGS(inner=99, backtracks=3)(space, start, 20), start, []
+    for _ in range(20):
+        leaf = actions.detach().requires_grad_()
+        loss = edge(leaf) + 1e-3 * leaf[:, :, 0, 0]  # not quite flat on the edge
+        settled.append(stride.judge(leaf.detach(), loss.detach()).item())
+        actions = stride.move(loss.detach(), *slope_of(loss, leaf))
+    assert settled[0] is False
+    assert any(settled)
+
+
 def test_on_the_norm_ball_it_finds_the_nearest_point_in_another_metric():
     weight = torch.tensor([1.0, 5.0], dtype=torch.float64)
     wanted = torch.tensor([2.0, 1.5], dtype=torch.float64)
