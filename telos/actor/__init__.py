@@ -12,6 +12,7 @@ from telos.actor.aggregate import Cvar, cvar, mean, worst_case
 from telos.actor.beam import Beam
 from telos.actor.discrete import Categorical, CategoricalCEM
 from telos.actor.gradient import Gradient, refine
+from telos.actor.lifted import Lifted
 from telos.actor.mcts import MCTS
 from telos.actor.noise import Coloured, Knots
 from telos.actor.policy import ReactivePolicy
@@ -20,6 +21,7 @@ from telos.actor.reflex import Guided, Reflex
 from telos.actor.relay import Relay
 from telos.actor.sampling import CEM, MPPI, Evolution, PredictiveSampling, RandomShooting, icem
 from telos.actor.search import search
+from telos.actor.slopes import Slopes, slopes
 from telos.actor.steppers import LBFGS, Adam
 from telos.actor.tree import Tree
 from telos.actor.warm_start import alternatives, shift
@@ -34,6 +36,7 @@ PLANNERS: Mapping[str, Callable[[], Planner]] = {
     "random_shooting": RandomShooting,
     "gradient": Gradient,
     "lbfgs": lambda: Gradient(stepper=LBFGS()),
+    "lifted": Lifted,
     "hybrid": lambda: Relay(((1, CEM()), (1, Gradient(starts=4, stepper=LBFGS())))),
     "tree": Tree,
     "relay": lambda: Relay(((3, Tree()), (1, Evolution()))),
@@ -44,7 +47,7 @@ PLANNERS: Mapping[str, Callable[[], Planner]] = {
 """Every planner by name, with its default settings; `Reflex` and `Guided` need a policy besides."""
 
 _DISCRETE = frozenset({"beam", "categorical_cem", "mcts"})
-_CONTINUOUS = frozenset({"gradient", "lbfgs", "hybrid"})
+_CONTINUOUS = frozenset({"gradient", "lbfgs", "lifted", "hybrid"})
 
 
 def planners(space: ActionSpace) -> Mapping[str, Callable[[], Planner]]:
@@ -70,12 +73,14 @@ __all__ = [
     "Gradient",
     "Guided",
     "Knots",
+    "Lifted",
     "PredictiveSampling",
     "RandomShooting",
     "ReactivePolicy",
     "Reflex",
     "Relay",
     "Segments",
+    "Slopes",
     "Tree",
     "Variations",
     "Wander",
@@ -87,5 +92,6 @@ __all__ = [
     "refine",
     "search",
     "shift",
+    "slopes",
     "worst_case",
 ]

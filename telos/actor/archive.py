@@ -61,6 +61,10 @@ class Clock:
         self._longest, self._last = max(self._longest, now - self._last), now
         return self._end is not None and now + self._longest >= self._end
 
+    def final(self) -> bool:
+        """Whether no more than one iteration is expected to end in time, after `late` said that one does."""
+        return self._end is not None and self._last + 2 * self._longest >= self._end
+
 
 def to_plan(problem: Problem, archive: Archive, *, trace: list[Tensor], evaluations: int, late: bool) -> Plan:
     """The best of an archive as a plan, and the others as its alternatives."""

@@ -11,7 +11,7 @@ from telos.actor.archive import Archive, Clock, remember, to_plan
 from telos.actor.proposals import Proposal, Wander, WithMeans
 from telos.actor.ranking import Scored, imagine, score
 from telos.actor.search import start
-from telos.actor.steppers import Adam, Stepper
+from telos.actor.steppers import Adam, Stepper, slope_of
 from telos.types import Plan, Problem, Trajectory
 
 
@@ -58,7 +58,8 @@ def refine(
     `Plan.evaluations` counts rows of the forward pass; each has a backward pass, which costs about two.
 
     Raises:
-        ValueError: the rollout, a cost, a guardrail or the aggregate returned a wrong shape.
+        ValueError: the rollout, a cost, a guardrail or the aggregate returned a wrong shape, or the energy is
+            not differentiable.
     """
     clock, late, steps = Clock(problem.budget.seconds), False, problem.budget.iterations
     if (space := problem.level.action_space).one_hot:  # a small step from a one-hot action is projected back
@@ -113,7 +114,7 @@ class Descent:
                 settled = self._walk.judge(tried, self._lagrangian.loss(terms))
                 self._lagrangian.update(terms, settled)
             loss = self._lagrangian.loss(terms)
-            (slope,) = torch.autograd.grad(loss.sum(), leaf)
+            (slope,) = slope_of(loss, leaf)
         with torch.no_grad():
             self.actions = self._walk.move(loss.detach(), slope)
 
@@ -153,8 +154,9 @@ class Lagrangian:
     With h the positive excess of one guardrail summed over steps 1..T in the worst future, a candidate
     descends energy + sum (multiplier h + penalty / 2 h^2). At an update the multiplier, one per problem,
     candidate and guardrail, grows by penalty * h, or where h is 0 falls by penalty times the distance to the
-    border. Energy and h are in units of what they are on average over a problem's candidates when they are
-    first more than 0 (h no less than ten margins), so that no weight depends on scales.
+    border. Energy and h are in units of what they are on average over a problem's candidates, the energy at
+    first and h at its largest (no less than ten margins), so that no weight depends on scales. While the unit
+    of h still grows, a line search compares losses that differ in it, and may let a step pass.
 
     Args:
         penalty: how fast multipliers change.
@@ -169,16 +171,16 @@ class Lagrangian:
         self._multipliers: list[Tensor] = []  # G times [B, S]
 
     def terms(self, scored: Scored, excesses: tuple[Tensor, ...]) -> Terms:
-        """The parts of the loss; those of the first call set the units."""
-        finite = scored.finite
+        """The parts of the loss, and what they tell about the units."""
         insides = [excess + self._margin for excess in excesses]
         overs = [inside.relu().sum(-1).amax(-1) for inside in insides]
         if not self._multipliers:
             self._typical = [torch.zeros(()) for _ in excesses]
             self._multipliers = [torch.zeros_like(scored.energy) for _ in excesses]
-        self._energy = _first(self._energy, scored.energy.abs(), finite, least=1e-12)
+        energy = _typical(scored.energy.abs(), scored.finite, least=1e-12)
+        self._energy = torch.where(self._energy > 0, self._energy.to(energy), energy)
         self._typical = [
-            _first(known, over, finite, least=10 * self._margin)
+            torch.maximum(known.to(energy), _typical(over, scored.finite, least=10 * self._margin))
             for known, over in zip(self._typical, overs, strict=True)
         ]
         return Terms(
@@ -205,12 +207,12 @@ class Lagrangian:
         ]
 
 
-def _first(known: Tensor, values: Tensor, finite: Tensor, *, least: float) -> Tensor:
-    """`known` `[B, 1]`, or where it is 0 the mean of the finite positive `values` `[B, S]`, 0 without any."""
+def _typical(values: Tensor, finite: Tensor, *, least: float) -> Tensor:
+    """The mean `[B, 1]` of the finite positive `values` `[B, S]`, and at least that; 0 without any."""
     some = finite & (values.detach() > 0)
     total = torch.where(some, values.detach(), 0).sum(1, keepdim=True)
     mean = (total / some.sum(1, keepdim=True).clamp_min(1)).clamp_min(least)
-    return torch.where(known > 0, known.to(mean), torch.where(total > 0, mean, 0))
+    return torch.where(total > 0, mean, 0)
 
 
 def _unit(typical: Tensor) -> Tensor:

@@ -43,6 +43,22 @@ class Stepper(Protocol):
         ...
 
 
+def slope_of(loss: Tensor, *variables: Tensor) -> tuple[Tensor, ...]:
+    """The gradient of the loss `[B, S]` of each candidate; 0 where it is not finite, or does not depend.
+
+    Raises:
+        ValueError: the loss does not depend on any variable that can be differentiated.
+    """
+    if not loss.requires_grad:
+        raise ValueError(
+            "planning by gradient needs an energy that is differentiable in the actions; this one is not. Is "
+            "a rollout or a cost called under torch.no_grad, or made of rounded numbers? The sampling "
+            "planners, such as telos.actor.CEM, need no gradient."
+        )
+    slopes = torch.autograd.grad(loss.sum(), variables, allow_unused=True, materialize_grads=True)
+    return tuple(slope.nan_to_num(0, 0, 0) for slope in slopes)
+
+
 @dataclass(frozen=True)
 class Adam:
     """Projected Adam (arXiv 1412.6980), in half ranges of the action space.
@@ -74,7 +90,7 @@ class _AdamWalk:
     def move(self, loss: Tensor, slope: Tensor) -> Tensor:
         pace = self._size * (1 + math.cos(math.pi * self._step / self._steps)) / 2
         self._step += 1
-        return self._space.project(self._sound - pace * self._moments(slope.nan_to_num(0, 0, 0)))
+        return self._space.project(self._sound - pace * self._moments(slope))
 
 
 class Moments:
@@ -105,9 +121,9 @@ class LBFGS:
     A step tries one point per candidate, so one rollout of the batch serves them all: those whose loss fell
     enough (Armijo, along the projected way) go on in a new direction, the others come back to where they were
     and try a shorter step, the least of a parabola through what is known. After `backtracks` of them in a row
-    a candidate forgets its curvature and goes straight down the slope, a tenth as far as the last time it
-    did. Directions are those of Nocedal (1980; Nocedal and Wright, algorithm 7.4), in half ranges, none
-    longer than one.
+    a candidate forgets its curvature, is scored once more where it is, so that multipliers can change, and
+    goes straight down the slope, a tenth as far as the last time it did. Directions are those of Nocedal
+    (1980; Nocedal and Wright, algorithm 7.4), in half ranges, none longer than one.
 
     Active bounds, after Bertsekas (1982): a value on its bound whose slope pushes outward is held, and slope
     and curvature pairs are cut to the others, so that the direction goes down along the bounds. A block on
@@ -148,6 +164,7 @@ class _LBFGSWalk:
         none = starts.new_zeros(starts.shape[:2])
         self._loss = self._judged = none + torch.inf  # at the base, and of what was tried
         self._moved, self._taken = none > 0, none  # from the base to what was tried; how often
+        self._given_up = none > 0  # and so at the base again
         self._slope = self._way = torch.zeros_like(starts.flatten(2))
         self._stride, self._misses = none + 1, none  # share of the way that is tried; misses in a row
         self._first = none + given.first
@@ -160,14 +177,14 @@ class _LBFGSWalk:
         fallen = loss <= self._loss + 1e-4 * gone.clamp_max(0) + slack
         self._moved = loss.isfinite() & (fallen | ~self._loss.isfinite())
         self._taken = self._taken + self._moved
-        return self._moved & (self._taken % self._given.inner == 0)
+        return self._moved & (self._given_up | (self._taken % self._given.inner == 0))
 
     def move(self, loss: Tensor, slope: Tensor) -> Tensor:
         moved = self._moved[..., None]
         step, before = self._units(self._tried - self._base), self._slope
         self._base = torch.where(moved[..., None], self._tried, self._base)
-        self._slope = torch.where(moved, slope.nan_to_num(0, 0, 0).flatten(2) * self._half, before)
-        borders = _Borders(self._space, self._base, self._slope, self._half)
+        self._slope = torch.where(moved, slope.flatten(2) * self._half, before)
+        borders = Borders(self._space, self._base, self._slope, self._half)
         known = self._moved & self._loss.isfinite() & (loss == self._judged)
         self._remember(step, self._slope - before + borders.curvature * step, known)
         self._turn(borders)
@@ -182,21 +199,22 @@ class _LBFGSWalk:
         self._steps = torch.where(known, torch.cat([self._steps[1:], step[None]]), self._steps)
         self._bends = torch.where(known, torch.cat([self._bends[1:], bend[None]]), self._bends)
 
-    def _turn(self, borders: _Borders) -> None:
-        """A new way where the last was gone or given up; elsewhere a shorter stride on it."""
+    def _turn(self, borders: Borders) -> None:
+        """A new way from where it moved; else a shorter stride on the old one, or none if given up."""
         fall, rise = (self._slope * self._way).sum(-1), self._judged - self._loss
         least = -fall / (2 * (rise / self._stride - fall))  # share of the stride to the parabola's least
         shorter = self._stride * least.nan_to_num(0, 0, 0).clamp(0.1, 0.5)
+        self._first = torch.where(self._moved & ~self._given_up, self._given.first, self._first)
         self._misses = torch.where(self._moved, 0, self._misses + 1)
-        lost = self._misses > self._given.backtracks
-        self._first = torch.where(self._moved, self._given.first, torch.where(lost, 0.1, 1) * self._first)
-        self._steps = torch.where(lost[..., None], 0, self._steps)
-        fresh = self._moved | lost
-        self._misses = torch.where(fresh, 0, self._misses)
-        self._stride = torch.where(fresh, 1, shorter)
-        self._way = torch.where(fresh[..., None], self._direction(borders), self._way)
+        self._given_up = self._misses > self._given.backtracks
+        self._misses = torch.where(self._given_up, 0, self._misses)
+        self._first = torch.where(self._given_up, 0.1, 1) * self._first
+        self._steps = torch.where(self._given_up[..., None], 0, self._steps)
+        self._stride = torch.where(self._moved, 1, shorter)
+        way = torch.where(self._given_up[..., None], 0, self._way)
+        self._way = torch.where(self._moved[..., None], self._direction(borders), way)
 
-    def _direction(self, borders: _Borders) -> Tensor:
+    def _direction(self, borders: Borders) -> Tensor:
         """The two loops of L-BFGS, within the borders: the way down."""
         slope = borders.along(self._slope)
         steps, bends = borders.along(self._steps), borders.along(self._bends)
@@ -223,8 +241,11 @@ class _LBFGSWalk:
         return torch.where(self._half > 0, change.flatten(2) / self._half.clamp_min(1e-30), 0)
 
 
-class _Borders:
+class Borders:
     """The bounds that hold points `[B, S, T, size]` back, given their slopes `[B, S, N]` in half ranges."""
+
+    curvature: Tensor
+    """`[B, S, N]`: that of the norm balls, times their multipliers; it adds to the energy's own."""
 
     def __init__(self, space: ActionSpace, points: Tensor, slope: Tensor, half: Tensor) -> None:
         low, high = (bound.repeat(points.shape[2]) for bound in space.bounds(points))

@@ -107,6 +107,7 @@ class Oracle(nn.Module):
         return torch.stack(states, 2)[:, :, None]
 
     def policy(self, state: Tensor, goal: Tensor) -> None:
+        """The true world has no reflex."""
         return None
 
     def read(self, name: str, states: Tensor) -> Tensor:

@@ -8,18 +8,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from telos.actor import Guided, Reflex, planners
-from telos.types import ActionSpace, Budget, PlanStatus
+from telos.types import ActionSpace, Budget, Level, PlanStatus
 from tests.actor.point import WIDE, Formula, Quadratic, Setting, Zone, move, problem, push
 
 BY_NAME = {**planners(WIDE), "reflex": lambda: Reflex(candidates=64), "guided": Guided}
 every_planner = pytest.mark.parametrize("name", BY_NAME)
 # A tree asks the cost about one block at a time: it comes to a place, but knows no optimum over time.
 every_optimiser = pytest.mark.parametrize("name", [name for name in BY_NAME if name != "tree"])
-STAGES = {
-    "relay": 2,
-    "hybrid": 2,
-}  # plans made one after another, each with a first iteration and a trace of its own
-ITERATIONS = {"gradient": 60, "lbfgs": 60, "hybrid": 40, "random_shooting": 5, "tree": 60}
+STAGES = {"relay": 2, "hybrid": 2}  # plans one after another, each with a first iteration and its own trace
+ITERATIONS = {"gradient": 60, "lbfgs": 20, "lifted": 60, "random_shooting": 5, "tree": 60}
 IN_THE_WAY = Zone((2.0, 0.0), 1.0)
 
 
@@ -52,9 +49,8 @@ def test_a_linear_quadratic_problem_is_solved(name, rollout):
     state = torch.tensor([[0.0, 0.0] if rollout is move else [0.0, 0.0, 0.5, 0.0]], dtype=torch.float64)
     target = torch.tensor([[1.5, -1.0]], dtype=torch.float64)
     best, resting = optimum(rollout, state, target[0], 4, 0.5)
-    budget = Budget(
-        {"gradient": 200, "lbfgs": 40, "relay": 120}.get(name, 30)
-    )  # a quarter of the relay's is evolution's
+    # A quarter of the relay's iterations is evolution's.
+    budget = Budget({"gradient": 200, "lifted": 200, "relay": 120}.get(name, 30))
     found = plan(
         name,
         state=state,
@@ -66,6 +62,7 @@ def test_a_linear_quadratic_problem_is_solved(name, rollout):
     # The share of the way from resting to the optimum that may be left.
     rough = dict.fromkeys(("random_shooting", "predictive_sampling", "reflex"), 0.25)
     rough |= dict.fromkeys(("evolution", "relay", "guided"), 0.05)
+    rough.update(lbfgs=1e-6, hybrid=1e-6)
     assert best - 1e-9 <= found.energy.item() <= best + rough.get(name, 0.01) * (resting - best)
 
 
@@ -202,6 +199,48 @@ def test_the_warm_start_is_scored(name):
 
 
 @every_planner
+def test_a_deadline_on_the_way_is_kept_and_the_best_so_far_comes_back(name, monkeypatch):
+    now = [5.0]
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+
+    def slow(state, actions):
+        now[0] += 1.0
+        return move(state, actions)
+
+    seconds = 29.5 if name in ("reflex", "guided") else 9.5  # an imagined policy takes a rollout per block
+    found = plan(name, setting=Setting(rollout=slow, budget=Budget(50, seconds=seconds)))
+    assert found.status == (PlanStatus.OUT_OF_TIME,)
+    assert 3 <= len(found.trace) < 50
+    assert now[0] <= 5 + seconds + (name in ("tree", "relay"))  # a tree scores its ways at the end
+    again = Quadratic(torch.tensor([[4.0, 0.0]]))(move(torch.zeros(1, 2), found.actions[:, None]))
+    torch.testing.assert_close(again[:, 0, 0], found.energy)
+    assert found.energy < 90  # standing still costs 96
+
+
+@every_planner
+def test_where_nothing_can_be_chosen_the_plan_is_that(name):
+    fixed = ActionSpace((0.5, -0.25), (0.5, -0.25), max_norm=1.0)
+    found = plan(name, horizon=1, setting=Setting(fixed, budget=Budget(3)))
+    assert found.actions.tolist() == [[[0.5, -0.25]]]
+    assert found.energy.item() == 3.5**2 + 0.25**2
+
+
+@every_planner
+def test_alternatives_are_begun_with_as_the_warm_start_is(name):
+    optimum = torch.tensor([[[2.0, 0.0]] * 2 + [[0.0, 0.0]] * 4])
+    away = -optimum
+    budget = Setting(budget=Budget(STAGES.get(name, 1)))
+    found = plan(name, warm_start=away, alternatives=torch.stack([away / 2, optimum], 1), setting=budget)
+    torch.testing.assert_close(found.energy, torch.tensor([4.0]))
+
+
+@every_planner
+def test_alternatives_of_the_wrong_shape_are_named(name):
+    with pytest.raises(ValueError, match=r"alternatives must have shape \[B, N, T, size\] .*got \[1, 6, 2\]"):
+        plan(name, alternatives=torch.zeros(1, 6, 2))
+
+
+@every_planner
 def test_the_trace_never_rises_and_evaluations_count_every_row(name):
     rows = []
 
@@ -211,7 +250,7 @@ def test_the_trace_never_rises_and_evaluations_count_every_row(name):
 
     found = plan(name, setting=Setting(rollout=counted, budget=Budget(4)))
     assert found.trace.shape == (4, 1)
-    stages = {"relay": (3, 1)}.get(name, (4,))
+    stages = {"relay": (3, 1), "hybrid": (2, 2)}.get(name, (4,))
     assert all((stage.diff(dim=0) <= 0).all() for stage in found.trace.split(stages))
     assert found.evaluations == sum(rows)
 
@@ -236,6 +275,36 @@ def test_a_rollout_that_raises_says_who_called_it(name):
     with pytest.raises(RuntimeError, match="out of memory") as caught:
         plan(name, setting=Setting(rollout=broken))
     assert "calling the rollout" in caught.value.__notes__[0]
+
+
+@pytest.mark.parametrize("name", ["tree", "lifted"])
+def test_a_resume_that_raises_says_who_called_it(name):
+    def broken(state, imagined, actions):
+        raise RuntimeError("out of memory")
+
+    level = Level(move, WIDE, resume=broken)
+    with pytest.raises(RuntimeError, match="out of memory") as caught:
+        plan(name, levels=(level,))
+    assert "calling resume" in caught.value.__notes__[0]
+
+
+@pytest.mark.parametrize("name", ["gradient", "lbfgs", "lifted"])
+def test_an_energy_without_a_gradient_is_an_error_that_says_what_to_do(name):
+    rounded = Formula(lambda trajectory: trajectory.states.detach().round().sum((3, 4)))
+    with pytest.raises(ValueError, match=r"needs an energy that is differentiable .* telos.actor.CEM"):
+        plan(name, cost=rounded)
+
+
+@every_planner
+def test_a_guardrail_that_is_not_a_number_somewhere_is_held_elsewhere(name):
+    def blind(trajectory):
+        hidden = trajectory.states[..., 1] > 1.5
+        return torch.where(hidden, torch.nan, IN_THE_WAY(trajectory))
+
+    found = plan(name, guardrails=(Formula(blind),))
+    assert found.status == (PlanStatus.SOLVED,)
+    assert (found.trajectory.states[..., 1] <= 1.5).all()
+    assert found.energy < 90
 
 
 @every_planner

@@ -1,13 +1,13 @@
 import pytest
 import torch
 
-from telos.actor import CEM, MPPI, Evolution, PredictiveSampling
+from telos.actor import CEM, MPPI, Evolution, PredictiveSampling, icem
 from telos.actor.archive import Clock
 from telos.actor.proposals import Belief
 from telos.actor.ranking import Scored, rank
 from telos.actor.sampling import Fit, Follow, Softmax, Top
 from telos.types import ActionSpace, Budget, PlanStatus
-from tests.actor.point import WIDE, Setting, Zone, problem
+from tests.actor.point import WIDE, Setting, Zone, move, problem
 
 
 def scored(energy, violation):
@@ -77,6 +77,42 @@ def test_a_handful_of_candidates_is_enough(planner):
     assert planner(problem([[0.0, 0.0]], [[3.0, 0.0]])).status == (PlanStatus.SOLVED,)
 
 
+def test_candidates_shrink_to_twice_the_elites():
+    rows = []
+
+    def counted(state, actions):
+        rows.append(actions.shape[1])
+        return move(state, actions)
+
+    setting = Setting(rollout=counted, budget=Budget(7))
+    found = icem(100, elites=20)(problem([[0.0, 0.0]], [[3.0, 0.0]], setting=setting))
+    assert rows == [100, 80, 64, 51, 40, 40, 40]  # 100 / 1.25^i
+    assert found.evaluations == sum(rows) * 6
+
+
+def test_the_first_candidates_of_a_search_are_warm_start_and_alternatives_and_look_around_them():
+    drawn = []
+
+    def watched(state, actions):
+        drawn.append(actions)
+        return move(state, actions)
+
+    warm, others = torch.full((1, 6, 2), 0.25), torch.full((1, 2, 6, 2), -1.0)
+    setting = Setting(rollout=watched, budget=Budget(2))
+    case = problem([[0.0, 0.0]], [[3.0, 0.0]], setting=setting, warm_start=warm, alternatives=others)
+    CEM(90, elites=9, spread=0.05)(case)
+    assert torch.equal(drawn[0][:, :3], torch.cat([warm[:, None], others], 1))
+    near = (drawn[0].mean((2, 3)) - torch.tensor([[0.25, -1.0, -1.0]]).repeat(1, 30)).abs()
+    assert near.max() < 0.2  # the rest lies around each in turn
+    assert drawn[1].mean((2, 3)).min() > -0.5  # and is then refitted to one Gaussian
+
+
+@pytest.mark.parametrize("shrink", [0.5, 0.0, float("nan")])
+def test_candidates_that_would_grow_are_an_error(shrink):
+    with pytest.raises(ValueError, match="shrink must be at least 1"):
+        CEM(shrink=shrink)
+
+
 def test_a_warm_start_of_the_wrong_shape_is_named():
     with pytest.raises(
         ValueError, match=r"warm_start must have shape \[B, T, size\] = \[1, 6, 2\]; got \[1, 5, 2\]"
@@ -97,6 +133,17 @@ def test_a_clock_without_a_deadline_is_never_late():
     assert not Clock(None).late()
     assert Clock(0.0).late()
     assert not Clock(1000.0).late()
+
+
+def test_a_clock_knows_the_last_iteration_that_fits(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    clock, seen = Clock(3.5), []
+    while not clock.late():
+        seen.append(clock.final())
+        now[0] += 1.0
+    assert seen == [False, False, True]
+    assert not Clock(None).final()
 
 
 def test_an_infeasible_plan_is_not_excused_by_the_deadline():
