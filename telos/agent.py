@@ -17,7 +17,7 @@ from telos.actor import shift, worst_case
 from telos.configurator import Configurator, Configure, Situation, batches
 from telos.cost import Drift, Effort, Goal, ReadingGoal, Term, Watch, checked_energy, goal_state
 from telos.errors import UnknownName
-from telos.judge import Verdict, checked, judge, steps_of
+from telos.judge import Verdict, allowed, checked, judge, steps_of
 from telos.memory import Moment, PlanRecord, Pursuit, Usage, WorkingMemory, usage
 from telos.model import Model
 from telos.types import (
@@ -73,7 +73,7 @@ class Agent:
         self.generator = generator or torch.Generator(self.device).manual_seed(0)
         self.records: list[PlanRecord] = []
         self._space = model.config.action_space
-        self._safe_action = self._allowed(safe_action)
+        self._safe_action = allowed(safe_action, self._space).to(self.device)
         self._guardrails = tuple(guardrails)
         self._task = task
         self._memory: WorkingMemory | None = None
@@ -380,20 +380,6 @@ class Agent:
             None if pixels is None else pixels.to(self.device, copy=True),
             None if proprioception is None else proprioception.to(self.device, copy=True),
         )
-
-    def _allowed(self, safe_action: Sequence[float] | Tensor | None) -> Tensor:
-        """The safe action `[A]`, which must be inside the action space."""
-        step = replace(self._space, block=1)
-        zeros = torch.zeros(step.dimension, device=self.device)
-        if safe_action is None:
-            return step.project(zeros)
-        action = torch.as_tensor(safe_action).to(zeros)
-        if action.shape != zeros.shape or not torch.allclose(step.project(action), action):
-            raise ValueError(
-                f"safe_action must be {step.dimension} numbers inside the action space (low {step.low}, high "
-                f"{step.high}, max_norm {step.max_norm}); got {action.tolist()}."
-            )
-        return action
 
 
 @dataclass(frozen=True)

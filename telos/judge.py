@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -9,10 +10,29 @@ from torch import Tensor
 
 from telos.actor.ranking import imagine, score
 from telos.cost import Effort
-from telos.types import Plan, PlanStatus, Problem, Trajectory
+from telos.types import ActionSpace, Plan, PlanStatus, Problem, Trajectory
 
 ROUNDING = 1e-4
 """Total violation that may be rounding: a planner scores the same states in a batch of another shape."""
+
+
+def allowed(safe_action: Sequence[float] | Tensor | None, space: ActionSpace) -> Tensor:
+    """The safe action of one step `[A]`: the allowed one nearest to zero where none is given.
+
+    Raises:
+        ValueError: it is not inside the action space.
+    """
+    step = replace(space, block=1)
+    zeros = torch.zeros(step.dimension)
+    if safe_action is None:
+        return step.project(zeros)
+    action = torch.as_tensor(safe_action).to(zeros)
+    if action.shape != zeros.shape or not torch.allclose(step.project(action), action):
+        raise ValueError(
+            f"safe_action must be {step.dimension} numbers inside the action space (low {step.low}, high "
+            f"{step.high}, max_norm {step.max_norm}); got {action.tolist()}."
+        )
+    return action
 
 
 @dataclass(frozen=True)
