@@ -1,6 +1,6 @@
 """Energy and success against compute, for every planner: `python -m benchmarks.planners`.
 
-    python -m benchmarks.planners [--world NAME ...] [--reacher RUN/model] [--folder FOLDER]
+    python -m benchmarks.planners [--rooms RUN/model] [--reacher RUN/model] [--world NAME ...] [--folder ...]
     python -m benchmarks.planners --quick
 
 For each world, planner and budget:
@@ -9,8 +9,9 @@ For each world, planner and budget:
   the median over tasks of what the plan costs, as a share of what resting costs, and the worst one-in-ten.
 - *success*: whole episodes with the planner in all situations, warm starts and the recipe's pace.
 
-A budget is a number of model evaluations per problem (a gradient step is a row forward and about two
-backward, which only CPU-seconds show). Every cell is kept in FOLDER when it is done, so that a run that was
+Where the model has a reflex (`telos train --reflex`), it is measured alone, as the first guess of `Evolution`
+and among its proposals. A budget is a number of model evaluations per problem (a gradient step is a row
+forward and about two backward, which only CPU-seconds show). Every cell is kept in FOLDER when it is done, so that a run that was
 stopped goes on and two can share the work. Writes `results/planners.json` from the cells that there are.
 """
 
@@ -20,7 +21,7 @@ import argparse
 import json
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from importlib.resources import as_file, files
@@ -33,7 +34,7 @@ import torch
 
 from benchmarks.meter import cpu_seconds, machine
 from telos import recipes
-from telos.actor import PLANNERS, worst_case
+from telos.actor import PLANNERS, Evolution, Guided, Reflex, Relay, planners, worst_case
 from telos.actor.ranking import imagine, score
 from telos.configurator import Configurator
 from telos.cost import Goal
@@ -62,12 +63,18 @@ class Setting:
 
 
 SETTINGS: Mapping[str, Setting] = {
-    "two_rooms": Setting("rooms", "telos/TwoRooms-v0", 24, 64, 50, (1_500, 6_000, 24_000), (3_000,)),
-    "four_rooms": Setting("rooms", "telos/FourRooms-v0", 24, 64, 50, (1_500, 6_000, 24_000), (3_000,)),
-    "reacher": Setting("reacher", "Reacher-v5", 5, 64, 30, (640, 2_560, 10_240), (2_560,)),
+    "two_rooms": Setting("rooms", "telos/TwoRooms-v0", 24, 32, 50, (1_000, 4_000, 16_000), (3_000,)),
+    "four_rooms": Setting("rooms", "telos/FourRooms-v0", 24, 32, 50, (1_000, 4_000, 16_000), (3_000,)),
+    "reacher": Setting("reacher", "Reacher-v5", 5, 32, 30, (640, 2_560, 10_240), (2_560,)),
 }
 QUICK = Setting("rooms", "telos/TwoRooms-v0", 8, 4, 2, (256, 1024), (256,))
 PROBE = 2  # iterations that tell how many evaluations one costs
+REFLEX: Mapping[str, Callable[[], Planner]] = {
+    "reflex": lambda: Reflex(candidates=16),
+    "reflex_first": lambda: Relay(((1, Reflex(candidates=16)), (7, Evolution()))),
+    "guided": lambda: Guided(Evolution()),
+}
+"""Planners that ask the model's reactive policy."""
 
 
 @dataclass(frozen=True)
@@ -85,13 +92,18 @@ class Cell:
         return f"{self.world}-{self.planner}-{self.measure}-{self.budget}.json"
 
 
-def cells(settings: Mapping[str, Setting], planners: list[str]) -> list[Cell]:
+def cells(settings: Mapping[str, Setting], names: list[str]) -> list[Cell]:
     """Everything that is measured, the cheap part first."""
     found = []
     for measure, (world, setting) in product(("energy", "success"), settings.items()):
         budgets = setting.budgets if measure == "energy" else setting.success_at
-        found += [Cell(world, name, measure, budget) for budget, name in product(budgets, planners)]
+        found += [Cell(world, name, measure, budget) for budget, name in product(budgets, names)]
     return found
+
+
+def known(model: Model) -> Mapping[str, Callable[[], Planner]]:
+    """The planners that can plan with a model."""
+    return {**planners(model.config.action_space), **(REFLEX if model.reflex is not None else {})}
 
 
 def problem_of(model: Model, setting: Setting, budget: Budget) -> Problem:
@@ -108,6 +120,7 @@ def problem_of(model: Model, setting: Setting, budget: Budget) -> Problem:
         state=state,
         levels=(Level(model.rollout, model.config.action_space, resume=model.resume),),
         cost=Goal(model.moving(goal)),
+        policy=model.policy(state, model.moving(goal)),
         aggregate=worst_case,
         horizon=setting.horizon,
         generator=torch.Generator().manual_seed(0),
@@ -193,9 +206,9 @@ def kept(path: Path, make_it: Any) -> dict[str, Any]:
     return json.loads(path.read_text())
 
 
-def collected(folder: Path, settings: Mapping[str, Setting], planners: list[str]) -> dict[str, Any]:
+def collected(folder: Path, settings: Mapping[str, Setting], names: list[str]) -> dict[str, Any]:
     """The result of the cells that are done."""
-    done = [cell for cell in cells(settings, planners) if (folder / cell.name).exists()]
+    done = [cell for cell in cells(settings, names) if (folder / cell.name).exists()]
     rows = [vars(cell) | json.loads((folder / cell.name).read_text()) for cell in done]
     references = {
         world: json.loads(path.read_text())
@@ -208,7 +221,7 @@ def collected(folder: Path, settings: Mapping[str, Setting], planners: list[str]
         "rows": rows,
         "threads": torch.get_num_threads(),
         "machine": machine(),
-        "command": "python -m benchmarks.planners --reacher RUN/model",
+        "command": "python -m benchmarks.planners --rooms RUN/model --reacher RUN/model",
     }
 
 
@@ -217,7 +230,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="few tasks, one world; nothing is stored")
     parser.add_argument("--world", nargs="*", choices=SETTINGS, default=list(SETTINGS))
-    parser.add_argument("--planner", nargs="*", choices=PLANNERS, default=list(PLANNERS))
+    names = [*PLANNERS, *REFLEX]
+    parser.add_argument("--planner", nargs="*", choices=names, default=names)
+    parser.add_argument("--rooms", type=Path, help="a model of the recipe rooms; by default the shipped one")
     parser.add_argument("--reacher", type=Path, help="a model of the recipe reacher")
     parser.add_argument("--folder", type=Path, default=Path("runs/planners"))
     parser.add_argument("--collect", action="store_true", help="measure nothing more")
@@ -228,12 +243,15 @@ def main() -> None:
         parser.error("give --reacher RUN/model, or choose worlds with --world.")
     given.folder.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
-        shipped = stack.enter_context(as_file(files("telos") / "assets" / "rooms"))
-        models = {name: Model.load(given.reacher if name == "reacher" else shipped) for name in settings}
+        rooms = given.rooms or stack.enter_context(as_file(files("telos") / "assets" / "rooms"))
+        models = {name: Model.load(given.reacher if name == "reacher" else rooms) for name in settings}
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory())) if given.quick else given.folder
         for cell in [] if given.collect else cells(settings, given.planner):
             measure = energy if cell.measure == "energy" else success
-            setting, planner = settings[cell.world], PLANNERS[cell.planner]()
+            setting, possible = settings[cell.world], known(models[cell.world])
+            if cell.planner not in possible:
+                continue
+            planner = possible[cell.planner]()
             kept(
                 folder / f"{cell.world}-recipe.json",
                 lambda world=cell.world, setting=setting: floors(models[world], setting),

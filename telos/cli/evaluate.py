@@ -135,13 +135,14 @@ def show_safety(found: dict[str, Any]) -> None:
             f"{told['n']}",
         ]
 
-    rows = [row(f"calibrated, alpha {told['alpha']:g}", told) for told in found["alphas"]]
-    rows += [row(told["name"], told) for told in (*found["baselines"], found["oracle"])]
+    rows = [row(f"alpha {told['alpha']:g}", told) for told in found["alphas"]]
+    rows += [row(told["name"], told) for told in found["baselines"]]
     console.table(
-        f"{found['world']}: episodes with a true violation",
-        ["", "buffer", "violations", "95 % interval", "success", "more steps", "n"],
-        rows,
+        f"{found['world']}: episodes with a true violation, calibrated for alpha and otherwise",
+        ["", "buffer", "violations", "95 % interval", "success", "steps", "n"],
+        [*rows, row("oracle", found["oracle"])],
     )
+    console.say(f"Oracle: {found['oracle']['name']}. Steps: how many more than without a guardrail.")
 
 
 def command_line() -> str:

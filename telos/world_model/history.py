@@ -115,12 +115,13 @@ class HistoryPredictor(Predictor):
                 told = slice(step + 1 - window, step + 1)
                 tokens = torch.cat(states[-window:], 1) + self.places
             for layer, block in enumerate(self._blocks()):
-                tokens, seen[layer] = block(
+                tokens, now = block(
                     tokens,
                     modulations[layer][:, told],
-                    seen[layer] if step < window else None,
+                    seen[layer],
                     last=layer + 1 == len(self.blocks),
                 )
+                seen[layer] = now if step + 1 < window else None
             states.append(self.project(self.norm(tokens[:, -1]))[:, None].to(begin.dtype))
         return torch.cat(states, 1)
 
