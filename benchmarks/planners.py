@@ -11,8 +11,8 @@ For each world, planner and budget:
 
 Where the model has a reflex (`telos train --reflex`), it is measured alone, as the first guess of `Evolution`
 and among its proposals. A budget is a number of model evaluations per problem (a gradient step is a row
-forward and about two backward, which only CPU-seconds show). Every cell is kept in FOLDER when it is done, so that a run that was
-stopped goes on and two can share the work. Writes `results/planners.json` from the cells that there are.
+forward and about two backward, which only CPU-seconds show). Every cell is kept in FOLDER when it is done,
+so that a run that was stopped goes on. Writes `results/planners.json` from the cells that there are.
 """
 
 from __future__ import annotations

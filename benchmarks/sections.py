@@ -89,6 +89,39 @@ def planning(result: Result) -> str:
     )
 
 
+def peers(result: Result) -> str:
+    """telos' planners on the models of EB-JEPA and torch_world, as shares of what the peer's CEM takes."""
+    parts = []
+    for name, title in (("eb_jepa", "EB-JEPA"), ("torch_world", "torch_world")):
+        told = result[name]
+        head = [
+            "planner",
+            "rows",
+            "CPU-seconds",
+            "ms per row",
+            "energy, as a share of the peer's",
+            "no worse in",
+        ]
+        lines = [_line(head), _line(["---"] * len(head))]
+        for row in sorted(told["rows"], key=lambda row: (row["planner"] != told["peer"], -row["share"])):
+            cells = (
+                row["planner"] if row["planner"] == told["peer"] else f"`{row['planner']}`",
+                f"{row['rows']:,.0f}",
+                f"{row['cpu_seconds']:.2f}",
+                f"{row['cpu_milliseconds_per_row']:.3f}",
+                f"{row['energy_over_peers']:.3f}",
+                f"{row['starts_no_worse']} of {row['starts']}",
+            )
+            lines.append(_line(cells))
+        best = told["cheapest_no_worse"]
+        end = f"**{title}**: the peer takes {told['ratio_per_row']:.1f} times the CPU time per row"
+        if best is not None:
+            end += f", and {told['ratio_same_energy']:.1f} times that of `{best['planner']}` with "
+            end += f"{100 * best['share']:.3g} % of its rows, whose energy is no higher in the median"
+        parts += [f"{end}.", "\n".join(lines)]
+    return "\n\n".join([*parts, f"Made by `{result['command']}`; [file](../results/planning_peers.json)."])
+
+
 def _success(row: Result | None) -> list[str]:
     if row is None:
         return [""] * 4
