@@ -34,7 +34,22 @@ import torch
 
 from benchmarks.meter import cpu_seconds, machine
 from telos import recipes
-from telos.actor import PLANNERS, Evolution, Guided, Reflex, Relay, planners, worst_case
+from telos.actor import (
+    CEM,
+    LBFGS,
+    MPPI,
+    Evolution,
+    Gradient,
+    Guided,
+    Lifted,
+    PredictiveSampling,
+    RandomShooting,
+    Reflex,
+    Relay,
+    Tree,
+    icem,
+    worst_case,
+)
 from telos.actor.ranking import imagine, score
 from telos.configurator import Configurator
 from telos.cost import Goal
@@ -63,18 +78,41 @@ class Setting:
 
 
 SETTINGS: Mapping[str, Setting] = {
-    "two_rooms": Setting("rooms", "telos/TwoRooms-v0", 24, 32, 50, (1_000, 4_000, 16_000), (3_000,)),
-    "four_rooms": Setting("rooms", "telos/FourRooms-v0", 24, 32, 50, (1_000, 4_000, 16_000), (3_000,)),
+    "two_rooms": Setting("rooms", "telos/TwoRooms-v0", 24, 32, 30, (4_000, 12_000, 36_000), (4_000,)),
+    "four_rooms": Setting("rooms", "telos/FourRooms-v0", 24, 32, 30, (4_000, 12_000, 36_000), (4_000,)),
     "reacher": Setting("reacher", "Reacher-v5", 5, 32, 30, (640, 2_560, 10_240), (2_560,)),
 }
-QUICK = Setting("rooms", "telos/TwoRooms-v0", 8, 4, 2, (256, 1024), (256,))
-PROBE = 2  # iterations that tell how many evaluations one costs
-REFLEX: Mapping[str, Callable[[], Planner]] = {
-    "reflex": lambda: Reflex(candidates=16),
-    "reflex_first": lambda: Relay(((1, Reflex(candidates=16)), (7, Evolution()))),
-    "guided": lambda: Guided(Evolution()),
-}
-"""Planners that ask the model's reactive policy."""
+QUICK = Setting("rooms", "telos/TwoRooms-v0", 8, 4, 2, (1_000, 2_000), ())
+COLD, WARM = 8, 3
+"""Iterations into which a sampling planner's rollouts are divided: without and with a plan to begin with."""
+NAMES = ("evolution", "cem", "icem", "mppi", "predictive_sampling", "random_shooting", "gradient", "lbfgs")
+NAMES += ("lifted", "hybrid", "tree", "relay", "reflex", "reflex_first", "guided")
+
+
+def sized(name: str, rollouts: int, iterations: int) -> Planner:
+    """The planner for about so many rollouts: candidates in few `iterations`, or few starts in many."""
+    count = max(8, round(rollouts / iterations))
+    elites, starts = max(2, count // 8), min(16, max(2, round(rollouts / 20)))
+    build: Mapping[str, Callable[[], Planner]] = {
+        "evolution": lambda: Evolution(candidates=count),
+        "cem": lambda: CEM(count, elites),
+        "icem": lambda: icem(count, elites=elites),
+        "mppi": lambda: MPPI(count),
+        "predictive_sampling": lambda: PredictiveSampling(count),
+        "random_shooting": lambda: RandomShooting(count),
+        "gradient": lambda: Gradient(starts),
+        "lbfgs": lambda: Gradient(starts, LBFGS()),
+        "lifted": lambda: Lifted(starts),
+        "hybrid": lambda: Relay(
+            ((1, CEM(max(8, rollouts // 2), 4)), (max(1, rollouts // 8), Gradient(4, LBFGS())))
+        ),
+        "tree": Tree,
+        "relay": lambda: Relay(((32, Tree()), (6, Evolution()))),
+        "reflex": lambda: Reflex(candidates=16),
+        "reflex_first": lambda: Relay(((1, Reflex(candidates=16)), (iterations, Evolution(count)))),
+        "guided": lambda: Guided(Evolution(count)),
+    }
+    return build[name]()
 
 
 @dataclass(frozen=True)
@@ -101,11 +139,6 @@ def cells(settings: Mapping[str, Setting], names: list[str]) -> list[Cell]:
     return found
 
 
-def known(model: Model) -> Mapping[str, Callable[[], Planner]]:
-    """The planners that can plan with a model."""
-    return {**planners(model.config.action_space), **(REFLEX if model.reflex is not None else {})}
-
-
 def problem_of(model: Model, setting: Setting, budget: Budget) -> Problem:
     """The first plans of development tasks."""
     world = make(setting.world, setting.tasks)
@@ -128,17 +161,26 @@ def problem_of(model: Model, setting: Setting, budget: Budget) -> Problem:
     )
 
 
-def iterations_of(planner: Planner, problem: Problem, evaluations: int) -> int:
-    """How many iterations use about so many evaluations: the planner is asked with one and with a few."""
-    few, more = (planner(replace(problem, budget=Budget(count))).evaluations for count in (1, 1 + PROBE))
-    each = max((more - few) / PROBE, 1.0)
-    return max(1, round(1 + (evaluations - few) / each))
+def for_budget(
+    name: str, model: Model, setting: Setting, evaluations: int, parts: int
+) -> tuple[Planner, int]:
+    """A planner and so many iterations that it uses about so many evaluations, tried on one task."""
+    rollouts = round(evaluations / (setting.horizon * model.config.ensemble))
+    planner, problem = sized(name, rollouts, parts), problem_of(model, replace(setting, tasks=1), Budget(1))
+    used, iterations = 0, 0
+    while used < evaluations:
+        step = max(1, iterations // 4)
+        before, iterations = used, iterations + step
+        used = planner(replace(problem, budget=Budget(iterations))).evaluations
+        if used - evaluations > evaluations - before and iterations > step:
+            return planner, iterations - step
+    return planner, iterations
 
 
-def energy(model: Model, setting: Setting, planner: Planner, evaluations: int) -> dict[str, Any]:
+def energy(model: Model, setting: Setting, name: str, evaluations: int) -> dict[str, Any]:
     """What plans from a cold start are worth and cost."""
-    problem = problem_of(model, setting, Budget(1))
-    problem = replace(problem, budget=Budget(iterations_of(planner, problem, evaluations)))
+    planner, iterations = for_budget(name, model, setting, evaluations, COLD)
+    problem = problem_of(model, setting, Budget(iterations))
     with torch.no_grad():
         space = problem.level.action_space
         rest = space.project(problem.state.new_zeros(problem.batch, 1, problem.horizon, space.size))
@@ -158,11 +200,10 @@ def energy(model: Model, setting: Setting, planner: Planner, evaluations: int) -
     }
 
 
-def success(model: Model, setting: Setting, planner: Planner, evaluations: int) -> dict[str, Any]:
+def success(model: Model, setting: Setting, name: str, evaluations: int) -> dict[str, Any]:
     """What the planner reaches when it plans everything, and what its plans cost."""
     recipe = recipes.get(setting.recipe)
-    probe = replace(setting, tasks=2)
-    iterations = iterations_of(planner, problem_of(model, probe, Budget(1)), evaluations)
+    planner, iterations = for_budget(name, model, setting, evaluations, WARM)
     pace = recipe.configurator.track.replan_every
     plan = Configuration(planner, setting.horizon, Budget(iterations), replan_every=pace)
     found = evaluate(
@@ -228,10 +269,9 @@ def collected(folder: Path, settings: Mapping[str, Setting], names: list[str]) -
 def main() -> None:
     """Measure what is missing, store and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="few tasks, one world; nothing is stored")
+    parser.add_argument("--quick", action="store_true", help="few tasks, one world, no episodes; nothing is stored")
     parser.add_argument("--world", nargs="*", choices=SETTINGS, default=list(SETTINGS))
-    names = [*PLANNERS, *REFLEX]
-    parser.add_argument("--planner", nargs="*", choices=names, default=names)
+    parser.add_argument("--planner", nargs="*", choices=NAMES, default=list(NAMES))
     parser.add_argument("--rooms", type=Path, help="a model of the recipe rooms; by default the shipped one")
     parser.add_argument("--reacher", type=Path, help="a model of the recipe reacher")
     parser.add_argument("--folder", type=Path, default=Path("runs/planners"))
@@ -248,18 +288,17 @@ def main() -> None:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory())) if given.quick else given.folder
         for cell in [] if given.collect else cells(settings, given.planner):
             measure = energy if cell.measure == "energy" else success
-            setting, possible = settings[cell.world], known(models[cell.world])
-            if cell.planner not in possible:
+            setting, reflex = settings[cell.world], models[cell.world].reflex
+            if reflex is None and cell.planner in ("reflex", "reflex_first", "guided"):
                 continue
-            planner = possible[cell.planner]()
             kept(
                 folder / f"{cell.world}-recipe.json",
                 lambda world=cell.world, setting=setting: floors(models[world], setting),
             )
             kept(
                 folder / cell.name,
-                lambda cell=cell, setting=setting, planner=planner, measure=measure: measure(
-                    models[cell.world], setting, planner, cell.budget
+                lambda cell=cell, setting=setting, measure=measure: measure(
+                    models[cell.world], setting, cell.planner, cell.budget
                 ),
             )
         result = collected(folder, settings, given.planner)

@@ -178,7 +178,7 @@ def run(folder: Path, name: str, command: list[str], threads: int) -> dict[str, 
     path = folder / name
     if not path.exists():
         print(f"measuring {name} on {threads} threads", file=sys.stderr)
-        # Threads that wait shall sleep: spinning ones, which are the default, treble the CPU time of the peer.
+        # Threads that wait shall sleep; spinning ones, the default, treble the CPU time of the peer.
         environment = os.environ | {"OMP_NUM_THREADS": str(threads), "OMP_WAIT_POLICY": "PASSIVE"}
         subprocess.run(command, check=True, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL)
     return json.loads(path.read_text())
