@@ -269,7 +269,7 @@ def collected(folder: Path, settings: Mapping[str, Setting], names: list[str]) -
 def main() -> None:
     """Measure what is missing, store and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="few tasks, one world, no episodes; nothing is stored")
+    parser.add_argument("--quick", action="store_true", help="few tasks, one world; nothing is stored")
     parser.add_argument("--world", nargs="*", choices=SETTINGS, default=list(SETTINGS))
     parser.add_argument("--planner", nargs="*", choices=NAMES, default=list(NAMES))
     parser.add_argument("--rooms", type=Path, help="a model of the recipe rooms; by default the shipped one")
