@@ -1,0 +1,39 @@
+"""The batch of all processes: what a loss that compares samples must see."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, distributed
+
+
+def gather(values: Tensor) -> Tensor:
+    """The values `[B, ...]` of every process, one process after another `[processes * B, ...]`.
+
+    Without a process group, or alone in it, the values themselves. Variance, covariance, SIGReg and whatever
+    else compares samples is not a mean over them, so the mean of a loss over processes is not the loss of
+    their joint batch; a loss of `gather(states)` is. A gradient is the sum of what each process's loss asks of
+    these values: with the same loss on each, averaging the gradients of weights over processes (as
+    DistributedDataParallel does) leaves that of the joint batch. Every process must call it, equally often,
+    with values of one shape; a generator that the loss draws from must be seeded alike.
+    """
+    if not (distributed.is_available() and distributed.is_initialized()):
+        return values
+    return values if distributed.get_world_size() == 1 else _Gather.apply(values)  # pyright: ignore[reportReturnType]
+
+
+class _Gather(torch.autograd.Function):
+    """Gathers, and in the way back sums the gradients that processes have for each other's values."""
+
+    @staticmethod
+    def forward(ctx: Any, values: Tensor) -> Tensor:
+        parts = [torch.empty_like(values) for _ in range(distributed.get_world_size())]
+        distributed.all_gather(parts, values.contiguous())
+        return torch.cat(parts)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        total = gradients[0].clone(memory_format=torch.contiguous_format)
+        distributed.all_reduce(total)
+        return total.chunk(distributed.get_world_size())[distributed.get_rank()]
