@@ -12,8 +12,8 @@ def info_nce_loss(one: Tensor, other: Tensor, *, temperature: float = 0.1) -> Te
 
     InfoNCE (arXiv 1807.03748, eq. 4) as SimCLR takes it (arXiv 2002.05709, eq. 1): the score is the cosine
     over `temperature`, the partner of each of the 2 N embeddings is the other view of its sample, and
-    the other 2 N - 2 are negatives. It bounds what the views tell of each other from below: it is log(2 N - 1)
-    minus that, and just this in a collapse.
+    the other 2 N - 2 are negatives. In a collapse it is log(2 N - 1), a guess; what it is below that is a
+    lower bound of the information that the views share. Frames of one window are each other's negatives too.
     """
     first, second = (normalize(view.flatten(0, -2), dim=-1) for view in (one, other))
     samples = len(first)

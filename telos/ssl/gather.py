@@ -12,11 +12,11 @@ def gather(values: Tensor) -> Tensor:
     """The values `[B, ...]` of every process, one process after another `[processes * B, ...]`.
 
     Without a process group, or alone in it, the values themselves. Variance, covariance, SIGReg and whatever
-    else compares samples is not a mean over them, so the mean of a loss over processes is not the loss of
-    their joint batch; a loss of `gather(states)` is. A gradient is the sum of what each process's loss asks of
-    these values: with the same loss on each, averaging the gradients of weights over processes (as
-    DistributedDataParallel does) leaves that of the joint batch. Every process must call it, equally often,
-    with values of one shape; a generator that the loss draws from must be seeded alike.
+    else compares samples is no mean over them, so averaging it over processes does not give that of their
+    joint batch; a loss of `gather(states)` is that on each process. Backwards, a process's values receive the
+    sum of what the losses of all processes ask of them. Averaging the gradients of weights, as
+    DistributedDataParallel does, then leaves that of the joint batch. Every process must call it, equally
+    often, with values of one shape; a generator that the loss draws from must be seeded alike.
     """
     if not (distributed.is_available() and distributed.is_initialized()):
         return values

@@ -91,9 +91,9 @@ def endpoint_inverse_loss(
 ) -> Tensor:
     """Squared error, summed over A, of a window's actions read from its first and last state; a scalar.
 
-    EP-IDM (arXiv 2610.07540, eq. 14). With T actions at once, exact reading needs every direction of the state
-    that actions reach within T steps, and those that grow show most: unstable modes, which prediction and
-    SIGReg may leave out, are kept.
+    EP-IDM (arXiv 2610.07540, eq. 14). To read T actions exactly takes every direction of the state that they
+    reach, and directions that grow show most: unstable modes, which prediction and SIGReg may leave out,
+    are kept.
 
     Args:
         read: from the first and the last state, both `[B, D]`, to all actions `[B, T * A]`.

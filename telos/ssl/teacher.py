@@ -53,7 +53,7 @@ def next_centre(centre: Tensor, taught: Tensor, *, momentum: float = 0.9) -> Ten
 
 
 def teacher_momentum(step: int, steps: int, *, first: float = 0.996) -> float:
-    """How much of itself a teacher keeps at step 0..steps: from `first` to 1 along a cosine (BYOL, 2006.07733)."""
+    """How much of itself a teacher keeps at step 0..steps: from `first` to 1 along a cosine (2006.07733)."""
     if steps < 1 or not 0 <= step <= steps or not 0 <= first <= 1:
         raise ValueError(
             f"step must be in 0..steps, steps at least 1 and first in 0..1; got {step}, {steps} and {first}."
@@ -63,9 +63,10 @@ def teacher_momentum(step: int, steps: int, *, first: float = 0.996) -> float:
 
 @torch.no_grad()
 def update_teacher(teacher: nn.Module, student: nn.Module, *, momentum: float) -> None:
-    """Move the teacher's weights towards the student's, in place: momentum * teacher + (1 - momentum) * student.
+    """Move the teacher's weights towards the student's, in place.
 
-    BYOL (arXiv 2006.07733, eq. 1). Buffers, such as running means, are the student's.
+    BYOL (arXiv 2006.07733, eq. 1): momentum * teacher + (1 - momentum) * student. Buffers, such as running
+    means, become the student's.
 
     Raises:
         ValueError: they do not have the same weights.

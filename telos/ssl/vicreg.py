@@ -16,7 +16,7 @@ def variance_loss(states: Tensor, *, target: float = 1.0, epsilon: float = 1e-4)
 
 
 def covariance_loss(states: Tensor) -> Tensor:
-    """Sum of squared off-diagonal covariances of `[..., D]`, over D; a scalar (VICReg, 2105.04906, eq. 3-4)."""
+    """Sum of squared off-diagonal covariances of `[..., D]`, over D; a scalar (2105.04906, eq. 3-4)."""
     flat = states.flatten(0, -2)
     centred = flat - flat.mean(0)
     covariance = centred.T @ centred / (len(flat) - 1)

@@ -29,7 +29,7 @@ def wmse_loss(
     repeats: int = 1,
     shrinkage: float = 1e-4,
 ) -> Tensor:
-    """Squared distance of normalised whitened embeddings of the same samples, both `[N, D]`; a scalar in 0..4.
+    """Squared distance of normalised whitened embeddings of the same samples, both `[N, D]`; in 0..4.
 
     W-MSE (arXiv 2007.06346, section 3): samples are shuffled, both views alike, and each view is whitened
     `together` samples at a time (what does not fill a group is left out), as often as `repeats` says; the
