@@ -35,7 +35,7 @@ def sigreg(
         embeddings: floating point, on the generator's device.
         generator: draws the directions.
         orthogonal: draw directions by D that are at right angles to each other. The expectation is the same,
-            and the noise less: by half where some directions of the embedding are wider than others.
+            and the noise of the gradient less, most where the embedding is far from normal.
     """
     if slices < 1 or knots < 2 or not upto > 0:
         raise ValueError(
