@@ -20,7 +20,8 @@ def gather(values: Tensor) -> Tensor:
     """
     if not (distributed.is_available() and distributed.is_initialized()):
         return values
-    return values if distributed.get_world_size() == 1 else _Gather.apply(values)  # pyright: ignore[reportReturnType]
+    joint: Any = values if distributed.get_world_size() == 1 else _Gather.apply(values)
+    return joint
 
 
 class _Gather(torch.autograd.Function):

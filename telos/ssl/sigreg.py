@@ -89,7 +89,7 @@ class _EppsPulley(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
+    def backward(ctx: Any, *gradients: Tensor) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
         cosine, sine, slopes = ctx.saved_tensors
         of_sine, of_cosine = torch.zeros_like(cosine), torch.zeros_like(cosine)
         last_of_sine, last_of_cosine = of_sine, of_cosine
