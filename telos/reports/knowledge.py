@@ -23,6 +23,7 @@ _KINDS = {"readout": "agent", "linear": "imagined", "mlp": "imagined"}
 _INDICATORS = {
     "std": ("Standard deviation of the states", "falls to 0 when all states become one"),
     "rank": ("Effective rank (RankMe)", "how many directions of the state are in use"),
+    "lidar": ("Effective rank of what tells windows apart (LiDAR)", "noise does not raise it"),
     "within_episode_variance": ("Variance within episodes", "near 0: only what stays fixed is encoded"),
 }
 _TERMS = {

@@ -24,6 +24,30 @@ def rank_me(states: Tensor, *, epsilon: float = 1e-7) -> float:
 
 
 @torch.no_grad()
+def lidar(states: Tensor, *, ridge: float = 1e-4, epsilon: float = 1e-7) -> float:
+    """How many dimensions tell classes apart, of states `[B, T, D]`: B classes, T samples of each.
+
+    LiDAR, Thilak et al. 2023 (arXiv 2312.04000): the exponential of the entropy of the eigenvalues of
+    W^-1/2 S W^-1/2, S the covariance of class means and W the mean covariance within classes. Classes are
+    augmentations of one picture there, windows of time here. Noise raises the rank of states but not this
+    one; it is at most B - 1. Before it is inverted W is raised by `ridge` (there of the identity, here of the
+    mean variance of a state, so that scale does not count). NaN if a state is not finite.
+    """
+    if not torch.isfinite(states).all():
+        return math.nan
+    states = states.double()
+    means = states.mean(1)
+    around, apart = (states - means[:, None]).flatten(0, 1), means - means.mean(0)
+    within = around.T @ around / len(around)
+    variance = (around.square().mean() + apart.square().mean()).clamp_min(1e-12)
+    within.diagonal().add_(ridge * variance)
+    told = torch.linalg.solve_triangular(torch.linalg.cholesky(within), apart.T, upper=False)
+    eigenvalues = torch.linalg.svdvals(told).square()
+    share = eigenvalues / eigenvalues.sum().clamp_min(epsilon) + epsilon
+    return float((-share * share.log()).sum().exp())
+
+
+@torch.no_grad()
 def within_episode_share(states: Tensor) -> float:
     """The share of variance that time explains: variance within windows over all, states `[B, T, D]`.
 
@@ -41,5 +65,6 @@ def indicators(states: Tensor) -> dict[str, float]:
     return {
         "std": float(flat.std(0).mean()),
         "rank": rank_me(states),
+        "lidar": lidar(states),
         "within_episode_variance": within_episode_share(states),
     }

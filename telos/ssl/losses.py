@@ -1,4 +1,4 @@
-"""The terms of the training energy, each a pure function of states.
+"""What a state must foretell and be told from: the terms of the training energy that are about time.
 
 States are `[B, T, D]`: B windows, T frames. Coefficients live in the recipe, not here.
 """
@@ -6,6 +6,7 @@ States are `[B, T, D]`: B windows, T frames. Coefficients live in the recipe, no
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -41,27 +42,26 @@ def relative_prediction_loss(
     return (prediction_loss(predicted, observed) / deviation.clamp_min(1e-8) + epsilon).log()
 
 
-def variance_loss(states: Tensor, *, target: float = 1.0, epsilon: float = 1e-4) -> Tensor:
-    """Hinge on the standard deviation of every state dimension; a scalar (VICReg, 2105.04906, eq. 1).
-
-    Deviation is taken over windows and frames together, `[B * T, D]`.
-    """
-    flat = states.flatten(0, -2)
-    return torch.relu(target - (flat.var(0) + epsilon).sqrt()).mean()
-
-
-def covariance_loss(states: Tensor) -> Tensor:
-    """Sum of squared off-diagonal covariances over D; a scalar (VICReg, 2105.04906, eq. 3-4)."""
-    flat = states.flatten(0, -2)
-    centred = flat - flat.mean(0)
-    covariance = centred.T @ centred / (len(flat) - 1)
-    off_diagonal = covariance.square().sum() - covariance.diagonal().square().sum()
-    return off_diagonal / states.shape[-1]
-
-
 def temporal_similarity_loss(states: Tensor) -> Tensor:
     """Mean squared change of the state from one frame to the next; a scalar (PLDM, 2502.14819)."""
     return (states[:, 1:] - states[:, :-1]).square().mean()
+
+
+def curvature_loss(states: Tensor, *, epsilon: float = 1e-6) -> Tensor:
+    """How much the state's path `[B, T, D]` bends: the mean of 1 - cos of successive changes; in 0..2.
+
+    Temporal straightening (arXiv 2603.12231): where paths are straight, the distance between states is that
+    along the path, and planning by gradient has fewer traps. Where a state stays as it is the cosine counts
+    as 0: the product of the two lengths is taken as at least `epsilon`, which also bounds the gradient.
+    """
+    if states.shape[1] < 3:
+        raise ValueError(
+            f"states must have 3 time steps or more to bend; got {states.shape[1]}. Take longer windows."
+        )
+    change = states[:, 1:] - states[:, :-1]
+    before, after = change[:, :-1], change[:, 1:]
+    lengths = torch.linalg.vector_norm(before, dim=-1) * torch.linalg.vector_norm(after, dim=-1)
+    return 1 - ((before * after).sum(-1) / lengths.clamp_min(epsilon)).mean()
 
 
 def inverse_dynamics_loss(predicted: Tensor, actions: Tensor) -> Tensor:
@@ -84,3 +84,22 @@ def inverse_choice_loss(predicted: Tensor, actions: Tensor) -> Tensor:
     n = actions.shape[-1]
     surprise = nn.functional.cross_entropy(predicted.reshape(-1, n), actions.reshape(-1, n))
     return surprise / math.log(max(n, 2))
+
+
+def endpoint_inverse_loss(
+    read: Callable[[Tensor, Tensor], Tensor], states: Tensor, actions: Tensor
+) -> Tensor:
+    """Squared error, summed over A, of a window's actions read from its first and last state; a scalar.
+
+    EP-IDM (arXiv 2610.07540, eq. 14). To read T actions exactly takes every direction of the state that they
+    reach, and directions that grow show most: unstable modes, which prediction and SIGReg may leave out,
+    are kept.
+
+    Args:
+        read: from the first and the last state, both `[B, D]`, to all actions `[B, T * A]`.
+        states: `[B, T+1, D]`; those in between are not looked at.
+        actions: `[B, T, A]`. `actions.mean(1, keepdim=True)` asks for their mean, where the order of pushes
+            cannot be told from where they led.
+    """
+    told = read(states[:, 0], states[:, -1]).unflatten(-1, actions.shape[1:])
+    return (told - actions).square().sum(-1).mean()

@@ -33,6 +33,37 @@ def test_rank_me_of_states_that_are_not_finite_is_nan():
     assert math.isnan(ssl.rank_me(torch.full((2, 3, 4), math.nan)))
 
 
+def test_lidar_is_the_entropy_rank_of_the_lda_matrix():
+    states = (noise(20, 5, 4) * torch.linspace(0.1, 1, 4) + 2 * noise(20, 1, 4, seed=1)).double().numpy()
+    means = [window.mean(0) for window in states]
+    between = sum(np.outer(m - np.mean(means, 0), m - np.mean(means, 0)) for m in means) / 20
+    pairs = list(zip(states, means, strict=True))
+    within = sum(np.outer(x - m, x - m) for window, m in pairs for x in window) / 100
+    values = np.linalg.eigvals(np.linalg.inv(within) @ between).real
+    share = values / values.sum()
+    found = ssl.lidar(torch.from_numpy(states), ridge=1e-12)
+    assert found == pytest.approx(math.exp(-np.sum(share * np.log(share))), rel=1e-4)
+
+
+@pytest.mark.parametrize("scale", [1e-3, 50.0])
+def test_lidar_does_not_count_scale(scale):
+    states = noise(20, 5, 4) * torch.logspace(0, -3, 4) + noise(20, 1, 4, seed=1) * torch.logspace(0, -2, 4)
+    assert ssl.lidar(scale * states) == pytest.approx(ssl.lidar(states), rel=1e-4)
+
+
+def test_lidar_does_not_count_noise_and_rank_me_does():
+    told = torch.zeros(64, 8, 6)
+    told[..., :2] = 10 * noise(64, 1, 2, seed=1)
+    states = told + noise(64, 8, 6)
+    assert ssl.lidar(states) == pytest.approx(2, abs=0.2)
+    assert ssl.rank_me(states) > 3
+
+
+def test_lidar_of_a_constant_representation_is_1_and_of_one_that_is_not_finite_nan():
+    assert ssl.lidar(torch.ones(4, 3, 5)) == pytest.approx(1, abs=0.01)
+    assert math.isnan(ssl.lidar(torch.full((2, 3, 4), math.inf)))
+
+
 def test_within_episode_share_is_the_law_of_total_variance():
     states = noise(7, 5, 3) + 2 * noise(7, 1, 3, seed=1)
     rows = states.numpy()
@@ -52,6 +83,7 @@ def test_indicators_of_a_constant_representation_are_those_of_a_collapse():
     assert found["std"] == 0
     assert found["within_episode_variance"] == 0
     assert found["rank"] < 1.01
+    assert found["lidar"] < 1.01
 
 
 def test_indicators_do_not_train():

@@ -13,31 +13,6 @@ def states():
     return torch.randn(6, 4, 5, generator=torch.Generator().manual_seed(0)).mul(scale).double()
 
 
-def test_variance_is_vicreg_equation_1(states):
-    rows = states.reshape(-1, 5).numpy()
-    deviation = np.sqrt(rows.var(axis=0, ddof=1) + 1e-4)
-    expected = np.mean([max(0.0, 1.0 - value) for value in deviation])
-    assert float(ssl.variance_loss(states)) == pytest.approx(expected, rel=1e-9)
-
-
-def test_variance_asks_for_its_target_and_no_more():
-    spread = torch.tensor([[-1.0], [1.0], [-1.0], [1.0]])[None]
-    assert float(ssl.variance_loss(spread, target=1.0)) == 0.0
-    assert float(ssl.variance_loss(spread, target=2.0)) > 0.8
-
-
-def test_covariance_is_vicreg_equation_4(states):
-    covariance = np.cov(states.reshape(-1, 5).numpy(), rowvar=False)
-    expected = sum(covariance[i, j] ** 2 for i in range(5) for j in range(5) if i != j) / 5
-    assert float(ssl.covariance_loss(states)) == pytest.approx(expected, rel=1e-9)
-
-
-def test_covariance_counts_neither_scale_nor_offset_of_one_dimension(states):
-    single = torch.zeros_like(states)
-    single[..., 2] = states[..., 2] * 100 + 7
-    assert float(ssl.covariance_loss(single)) == pytest.approx(0.0, abs=1e-9)
-
-
 def test_temporal_similarity_compares_neighbours_in_time_only(states):
     steps = [((states[b, t + 1] - states[b, t]) ** 2).mean() for b in range(6) for t in range(3)]
     assert float(ssl.temporal_similarity_loss(states)) == pytest.approx(float(sum(steps)) / 18, rel=1e-9)
@@ -92,7 +67,7 @@ def test_the_gradient_of_prediction_reaches_both_sides(states):
 
 @pytest.mark.parametrize(
     "loss",
-    [ssl.variance_loss, ssl.covariance_loss, ssl.temporal_similarity_loss],
+    [ssl.temporal_similarity_loss, ssl.curvature_loss],
 )
 def test_gradients_agree_with_finite_differences(loss, states):
     small = (0.3 * states).requires_grad_()
@@ -107,15 +82,71 @@ def test_gradients_of_both_sides_agree_with_finite_differences(loss, states):
     assert torch.autograd.gradcheck(loss, (one, other))
 
 
-def test_a_collapsed_batch_still_has_a_finite_variance_gradient():
-    collapsed = torch.zeros(4, 3, 2, requires_grad=True)
-    ssl.variance_loss(collapsed).backward()
-    assert torch.isfinite(collapsed.grad).all()
-
-
 def test_telling_discrete_actions_is_a_cross_entropy_in_units_of_a_guess():
     taken = torch.eye(4)[torch.arange(8) % 4].reshape(2, 4, 4)
     assert float(ssl.inverse_choice_loss(torch.zeros(2, 4, 4), taken)) == pytest.approx(1.0)
     assert float(ssl.inverse_choice_loss(50 * taken, taken)) == pytest.approx(0.0, abs=1e-6)
     even = taken.mean(1, keepdim=True)  # of a block that took each once
     assert float(ssl.inverse_choice_loss(torch.zeros(2, 1, 4), even)) == pytest.approx(1.0)
+
+
+def test_curvature_is_one_minus_the_cosine_of_successive_changes(states):
+    path, bends = states.numpy(), []
+    for window in path:
+        for t in range(2):
+            before, after = window[t + 1] - window[t], window[t + 2] - window[t + 1]
+            bends.append(1 - before @ after / np.linalg.norm(before) / np.linalg.norm(after))
+    assert float(ssl.curvature_loss(states)) == pytest.approx(np.mean(bends), rel=1e-9)
+
+
+def test_curvature_is_0_on_a_line_2_on_the_way_back_and_counts_neither_scale_nor_place(states):
+    line = torch.arange(4.0)[None, :, None] * torch.tensor([1.0, -2.0])
+    assert float(ssl.curvature_loss(line)) == pytest.approx(0, abs=1e-6)
+    assert float(ssl.curvature_loss(line[:, [0, 1, 0]])) == pytest.approx(2, abs=1e-6)
+    moved = float(ssl.curvature_loss(5 * states + 3))
+    assert moved == pytest.approx(float(ssl.curvature_loss(states)), rel=1e-9)
+
+
+def test_curvature_of_a_state_that_stays_has_a_finite_gradient():
+    still = torch.ones(2, 4, 3, requires_grad=True)
+    ssl.curvature_loss(still).backward()
+    assert torch.isfinite(still.grad).all()
+
+
+def test_two_states_do_not_bend():
+    with pytest.raises(ValueError, match="3 time steps"):
+        ssl.curvature_loss(torch.zeros(2, 2, 3))
+
+
+def test_endpoint_inverse_is_the_papers_squared_error_of_all_actions(states):
+    weight = torch.linspace(-1, 1, 60).reshape(10, 6).double()
+    actions = states[:, :3, :2].flip(0)
+    expected = []
+    for window, taken in zip(states.numpy(), actions.numpy(), strict=True):
+        told = (np.concatenate([window[0], window[3]]) @ weight.numpy()).reshape(3, 2)
+        expected.append(sum(np.sum((told[t] - taken[t]) ** 2) for t in range(3)) / 3)
+
+    def read(first, last):
+        return torch.cat([first, last], -1) @ weight
+
+    found = ssl.endpoint_inverse_loss(read, states, actions)
+    assert float(found) == pytest.approx(np.mean(expected), rel=1e-9)
+
+
+def test_endpoint_inverse_looks_at_the_ends_alone(states):
+    path = states.clone().requires_grad_()
+    mean = torch.ones(6, 1, 5).double()
+    ssl.endpoint_inverse_loss(lambda first, last: first * last, path, mean).backward()
+    assert (path.grad.abs().sum((0, 2)) > 0).tolist() == [True, False, False, True]
+
+
+def test_endpoint_inverse_punishes_a_state_that_drops_what_actions_change():
+    actions = torch.randn(64, 3, 1, generator=torch.Generator().manual_seed(0))
+    path = torch.cat([torch.zeros(64, 1, 1), actions.cumsum(1)], 1)
+    mean = actions.mean(1, keepdim=True)
+
+    def told(states):
+        return float(ssl.endpoint_inverse_loss(lambda first, last: (last - first) / 3, states, mean))
+
+    assert told(path) == pytest.approx(0, abs=1e-6)
+    assert told(0 * path) == pytest.approx(float(mean.square().mean()))

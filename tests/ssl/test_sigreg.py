@@ -47,6 +47,46 @@ def test_its_gradient_is_that_of_finite_differences():
     assert torch.autograd.gradcheck(loss, (noise(6, 3).requires_grad_(),))
 
 
+def plain(states, directions):
+    """The same statistic as autograd would take it apart."""
+    points = torch.linspace(0, 3, 17, dtype=states.dtype)
+    angles = (states @ directions)[..., None] * points
+    normal = torch.exp(-(points**2) / 2)
+    apart = (angles.cos().mean(0) - normal).square() + angles.sin().mean(0).square()
+    return len(states) * 2 * torch.trapezoid(apart * normal, points).mean()
+
+
+@pytest.mark.parametrize("scale", [1e-3, 1.0, 40.0])
+def test_its_recurrences_give_the_slope_of_the_plain_formula(scale):
+    states = (scale * noise(20, 4)).requires_grad_()
+    directions = torch.randn(4, 8, dtype=torch.float64, generator=torch.Generator().manual_seed(3))
+    (expected,) = torch.autograd.grad(plain(states, directions / directions.norm(dim=0)), states)
+    (found,) = torch.autograd.grad(ssl.sigreg(states, torch.Generator().manual_seed(3), slices=8), states)
+    assert torch.allclose(found, expected, rtol=1e-9, atol=1e-12 * float(expected.abs().max()))
+
+
+@pytest.mark.parametrize("scale", [1e-2, 1.0, 30.0])
+def test_single_precision_is_enough(scale):
+    states = scale * noise(100, 1)  # of one dimension, all directions show the same
+    single, double = (ssl.sigreg(each, torch.Generator().manual_seed(1)) for each in (states.float(), states))
+    assert float(single) == pytest.approx(float(double), rel=1e-5)
+
+
+def test_orthogonal_directions_have_the_same_expectation_and_less_noise():
+    states = noise(50, 6) * torch.linspace(0.2, 2, 6)
+    free, square = (
+        torch.stack([ssl.sigreg(states, generator, slices=6, orthogonal=orthogonal) for _ in range(400)])
+        for generator, orthogonal in ((torch.Generator().manual_seed(1), each) for each in (False, True))
+    )
+    assert float(square.mean()) == pytest.approx(float(free.mean()), rel=0.05)
+    assert float(square.std()) < 0.7 * float(free.std())
+
+
+def test_more_orthogonal_directions_than_dimensions_are_drawn_in_turns():
+    states, generator = noise(50, 6), torch.Generator().manual_seed(1)
+    assert float(ssl.sigreg(states, generator, slices=15, orthogonal=True)) > 0
+
+
 @pytest.mark.parametrize("change", [{"slices": 0}, {"knots": 1}, {"upto": 0.0}])
 def test_impossible_settings_are_refused(change):
     with pytest.raises(ValueError, match="must be"):
