@@ -83,7 +83,7 @@ def judge(problem: Problem, plan: Plan, *, own: int, beyond: Tensor, rest: Tenso
 
 
 def _over(excesses: tuple[Tensor, ...], like: Tensor) -> tuple[Tensor, Tensor]:
-    """By how much P plans violate each guardrail in total, in its scale, and whether they hold it: `[G, P]`."""
+    """By how much P plans violate each guardrail, in its scale, and whether they hold it: `[G, P]` each."""
     if not excesses:
         return like.new_zeros(0, len(like)), like.new_ones(0, len(like), dtype=torch.bool)
     over = torch.stack([excess[:, 0].relu().sum(-1).amax(-1) for excess in excesses])
