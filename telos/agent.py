@@ -39,10 +39,10 @@ class Agent:
 
     A plan is executed only if it is predicted to hold every guardrail at every step; otherwise the safe
     action is executed until the next plan. From where a guardrail is violated already, a plan is executed
-    if it violates less in total than the safe action would. The agent judges by its own guardrails and what
-    it imagines itself, whatever the planner says. They can be added to at any time, never removed or
-    loosened. What was predicted of them is compared at every step with what is perceived: a plan that
-    comes too near is made anew, and `drifts` tells of what is no longer as calibrated.
+    if it violates less in total than the safe action would, and the agent's own guardrails no more. They are
+    asked about what the agent imagines itself, and can be added to, never removed or loosened. What was
+    predicted of them is compared with what is then perceived: a plan that comes too near is made anew, and
+    `drifts` tells of what is no longer as calibrated.
 
     Args:
         model: what was learned; put into evaluation mode.
@@ -77,7 +77,7 @@ class Agent:
         self._guardrails = tuple(guardrails)
         self._task = task
         self._memory: WorkingMemory | None = None
-        self._watch = Watch()
+        self._watch = Watch(size=self._space.size)
 
     @property
     def guardrails(self) -> tuple[Guardrail, ...]:
@@ -236,9 +236,9 @@ class Agent:
             group = _Group(
                 [due[row] for row in rows], [situations[row] for row in rows], [decided[row] for row in rows]
             )
-            problem = self._problem(task, memory, group, states[rows])
-            plan = checked(group.configuration.planner(problem), problem)
-            verdict = self._judge(replace(problem, state=states[rows]), plan, group)
+            judged = self._problem(task, memory, group, states[rows])  # a planner may change what it is given
+            plan = checked(group.configuration.planner(replace(judged, state=states[rows])), judged)
+            verdict = self._judge(judged, plan, group)
             seconds = overhead + (time.process_time() - began) / len(rows)
             self._remember(memory, group, plan, verdict, seconds)
 
@@ -247,12 +247,13 @@ class Agent:
     ) -> list[Situation]:
         """What is known of the problems that are due, in `states` `[P, *state]`."""
         cost, guardrails = self._held(task, memory, due)
-        still = torch.stack([self.model.moving(states)] * 2, dim=1)[:, None, None]
+        moving = self.model.moving(states)
+        still = torch.stack([moving] * 2, dim=1)[:, None, None]
         present = Trajectory(still, still.new_zeros(len(due), 1, 1, self._space.size))
-        energy = checked_energy(cost, present)[:, 0, 0]
-        excess = torch.zeros_like(energy)
-        for guardrail in guardrails:
+        excess = states.new_zeros(len(due))
+        for guardrail in guardrails:  # before the cost, which may change what it is shown
             excess = excess + (guardrail(present)[:, 0, 0, 0] + guardrail.buffer).relu() / guardrail.scale
+        energy = checked_energy(cost, present)[:, 0, 0]
         return [
             Situation(
                 step=memory.step,
@@ -261,7 +262,7 @@ class Agent:
                 guardrails=len(guardrails),
                 excess=float(excess[row]),
                 history=tuple(memory.pursuits[name].history),
-                strayed=memory.pursuits[name].strayed(still[row, 0, 0, 0], block=self._space.block),
+                strayed=memory.pursuits[name].strayed(moving[row], block=self._space.block),
                 early=name in early,
             )
             for row, name in enumerate(due)
@@ -302,8 +303,8 @@ class Agent:
         """The cost and the guardrails of some problems; unselected for all, so that a wrong B shows."""
         if len(problems) == memory.batch:
             return task.cost, self.guardrails
-        index = torch.tensor(problems, device=self.device)
-        return task.cost.select(index), tuple(guardrail.select(index) for guardrail in self.guardrails)
+        index = torch.tensor(problems, device=self.device)  # a copy for each, as it could be changed
+        return task.cost.select(index.clone()), tuple(each.select(index.clone()) for each in self.guardrails)
 
     def _ahead(self, pursuit: Pursuit, horizon: int) -> Tensor:
         """What is left of a plan, cut or filled up with rest to `[1, horizon, size]`."""
@@ -316,7 +317,7 @@ class Agent:
         """Which plans may be executed, by the agent's own guardrails; the watch is told what to expect."""
         beyond = torch.tensor([situation.excess > 0 for situation in group.situations], device=self.device)
         block = self._safe_action.repeat(self._space.size // self._space.dimension)
-        verdict = judge(problem, plan, beyond=beyond, rest=block)
+        verdict = judge(problem, plan, own=len(self._guardrails), beyond=beyond, rest=block)
         if problem.guardrails:
             assert self._memory is not None
             steps = steps_of(verdict.trajectory, self._space.block, group.configuration.replan_every)

@@ -13,7 +13,8 @@ from telos.cost import Effort
 from telos.types import ActionSpace, Plan, PlanStatus, Problem, Trajectory
 
 ROUNDING = 1e-4
-"""Total violation that may be rounding: a planner scores the same states in a batch of another shape."""
+"""What may be rounding, since a planner scores the same states in a batch of another shape: a violation by
+this share of a guardrail's scale, or of the farthest that the plan is from its border, whichever is less."""
 
 
 def allowed(safe_action: Sequence[float] | Tensor | None, space: ActionSpace) -> Tensor:
@@ -26,7 +27,7 @@ def allowed(safe_action: Sequence[float] | Tensor | None, space: ActionSpace) ->
     zeros = torch.zeros(step.dimension)
     if safe_action is None:
         return step.project(zeros)
-    action = torch.as_tensor(safe_action).to(zeros)
+    action = torch.as_tensor(safe_action).to(zeros, copy=True)
     if action.shape != zeros.shape or not torch.allclose(step.project(action), action):
         raise ValueError(
             f"safe_action must be {step.dimension} numbers inside the action space (low {step.low}, high "
@@ -46,13 +47,16 @@ class Verdict:
     evaluations: int
 
 
-def judge(problem: Problem, plan: Plan, *, beyond: Tensor, rest: Tensor) -> Verdict:
+def judge(problem: Problem, plan: Plan, *, own: int, beyond: Tensor, rest: Tensor) -> Verdict:
     """Which plans may be executed.
 
     With guardrails each plan is imagined anew from `problem.state`, as it will be executed, and only the
-    guardrails are asked: neither what the planner shows nor what a cost does to a trajectory counts.
+    guardrails are asked: neither what the planner shows nor what a cost does to a trajectory counts. A plan
+    that leaves violates less in total than resting, and of the first `own` guardrails no more: those of a
+    task are no reason to break the agent's.
 
     Args:
+        own: how many of the guardrails are the agent's; the others are the task's.
         beyond: boolean `[P]`, whether the present violates a guardrail or its buffer.
         rest: one block of the safe action, `[size]`.
     """
@@ -64,15 +68,27 @@ def judge(problem: Problem, plan: Plan, *, beyond: Tensor, rest: Tensor) -> Verd
         if problem.guardrails:
             trajectory = imagine(problem, space.project(plan.actions)[:, None])
             evaluations += trajectory.states.shape[2] * problem.horizon
-        scored, _ = score(alone, trajectory)
-        total = scored.violation[:, 0]
-        holds = finite & ~plan.mask(PlanStatus.INFEASIBLE) & (total <= ROUNDING)
+        shown = replace(trajectory, states=trajectory.states.clone())  # what a guardrail does to it is lost
+        scored, excesses = score(alone, shown)
+        over, held = _over(excesses, scored.energy[:, 0])
+        holds = finite & ~plan.mask(PlanStatus.INFEASIBLE) & held.all(0)
         leaving = finite & ~holds & beyond
         if leaving.any():
             resting = imagine(problem, rest.expand_as(plan.actions)[:, None])
             evaluations += resting.states.shape[2] * problem.horizon
-            leaving = leaving & (total < score(alone, resting)[0].violation[:, 0])
+            left, _ = _over(score(alone, resting)[1], scored.energy[:, 0])
+            kept = held[:own].all(0) | (over[:own].sum(0) <= left[:own].sum(0))
+            leaving = leaving & kept & (over.sum(0) < left.sum(0))
     return Verdict(scored.worst[:, 0], ~holds & ~leaving, leaving, trajectory, evaluations)
+
+
+def _over(excesses: tuple[Tensor, ...], like: Tensor) -> tuple[Tensor, Tensor]:
+    """By how much P plans violate each guardrail, in its scale, and whether they hold it: `[G, P]` each."""
+    if not excesses:
+        return like.new_zeros(0, len(like)), like.new_ones(0, len(like), dtype=torch.bool)
+    over = torch.stack([excess[:, 0].relu().sum(-1).amax(-1) for excess in excesses])
+    far = torch.stack([excess[:, 0].abs().amax((-2, -1)) for excess in excesses])
+    return over, over <= ROUNDING * far.clamp_max(1)
 
 
 def steps_of(trajectory: Trajectory, block: int, count: int) -> Tensor:
@@ -93,6 +109,7 @@ def checked(plan: Plan, problem: Problem) -> Plan:
             f"{list(plan.actions.shape)} and {len(plan.status)}."
         )
     imagined = plan.trajectory.actions
+    plan = replace(plan, actions=plan.actions.to(imagined))
     if imagined.shape != (B, 1, T, size) or not torch.allclose(imagined[:, 0], plan.actions, equal_nan=True):
         raise ValueError("a planner must return the imagined trajectory, S = 1, of the actions it returns.")
-    return plan
+    return replace(plan, actions=plan.actions.to(problem.state))

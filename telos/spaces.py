@@ -47,13 +47,23 @@ class ActionSpace:
             raise ValueError(f"action bounds must be finite; got low={self.low}, high={self.high}.")
         if self.block < 1:
             raise ValueError(f"block must be at least 1; got {self.block}.")
-        if self.max_norm is not None and not self.max_norm > 0:
-            raise ValueError(f"max_norm must be positive; got {self.max_norm}.")
+        if self.max_norm is not None and not 0 < self.max_norm < np.inf:
+            raise ValueError(f"max_norm must be positive and finite, or None; got {self.max_norm}.")
+        if self.max_norm is not None and np.linalg.norm(self._least) > self.max_norm:
+            raise ValueError(
+                f"max_norm must allow an action between the bounds; got {self.max_norm}, and low={self.low}, "
+                f"high={self.high}."
+            )
         if self.one_hot and ({*self.low}, {*self.high}, self.max_norm) != ({0}, {1}, None):
             raise ValueError(
                 f"one-hot actions have bounds 0 and 1 and no max_norm; got low={self.low}, high={self.high}, "
                 f"max_norm={self.max_norm}. Use ActionSpace.discrete(n)."
             )
+
+    @property
+    def _least(self) -> tuple[float, ...]:
+        """The action between the bounds that is nearest to zero."""
+        return tuple(min(max(0.0, low), high) for low, high in zip(self.low, self.high, strict=True))
 
     @property
     def dimension(self) -> int:
@@ -99,9 +109,10 @@ class ActionSpace:
         return (low + high) / (self.dimension if self.one_hot else 2)
 
     def project(self, actions: Tensor) -> Tensor:
-        """The nearest allowed actions: `[..., size]` to `[..., size]`, inside the box and the norm ball.
+        """Allowed actions for any others: `[..., size]` to `[..., size]`, inside the box and the norm ball.
 
-        Of discrete actions the one whose value is largest, and of equal ones the first. NaN stays NaN.
+        The nearest in the box, and from there towards the box's point nearest to zero, as far as the norm
+        asks. Of discrete actions the one whose value is largest, and of equal ones the first. NaN stays NaN.
         """
         if self.one_hot:
             steps = actions.unflatten(-1, (-1, self.dimension))
@@ -113,7 +124,15 @@ class ActionSpace:
             return actions
         steps = actions.unflatten(-1, (-1, self.dimension))
         norm = torch.linalg.vector_norm(steps, dim=-1, keepdim=True)
-        return (steps * (self.max_norm / norm.clamp_min(self.max_norm))).flatten(-2)
+        if not any(self._least):
+            return (steps * (self.max_norm / norm.clamp_min(self.max_norm))).flatten(-2)
+        least = steps.new_tensor(self._least)
+        way = steps - least  # how much of it is within the norm is the root of a quadratic equation
+        square = way.square().sum(-1, keepdim=True).clamp_min(torch.finfo(way.dtype).tiny)
+        across = (way * least).sum(-1, keepdim=True)
+        room = (self.max_norm**2 - least.square().sum()).clamp_min(0)
+        share = ((across.square() + square * room).sqrt() - across) / square
+        return torch.where(norm > self.max_norm, least + share * way, steps).flatten(-2)
 
     def expand(self, actions: Tensor) -> Tensor:
         """What the environment executes: `[..., T, size]` to `[..., T * block, A]`."""

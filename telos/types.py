@@ -7,6 +7,7 @@ D state, A action dimensions, Z latent. `*state` is whatever follows B in a stat
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
@@ -165,6 +166,8 @@ class Budget:
     def __post_init__(self) -> None:
         if self.iterations < 1:
             raise ValueError(f"iterations must be at least 1; got {self.iterations}.")
+        if self.seconds is not None and math.isnan(self.seconds):
+            raise ValueError("seconds must be a number, or None for no deadline; got NaN.")
 
 
 @dataclass(frozen=True)
@@ -194,6 +197,13 @@ class Problem:
     warm_start: Tensor | None = None  # [B, T, size], the last plan shifted to the present
     alternatives: Tensor | None = None  # [B, N, T, size], other plans to begin with: the last one's, shifted
     policy: Policy | None = None  # None where nothing was distilled, or the cost is not to come to a state
+
+    def __post_init__(self) -> None:
+        if self.horizon < 1 or not self.levels:
+            raise ValueError(
+                f"horizon must be at least 1 block and levels at least one; got {self.horizon} and "
+                f"{len(self.levels)} levels."
+            )
 
     @property
     def level(self) -> Level:
@@ -226,7 +236,7 @@ class Plan:
     status: tuple[PlanStatus, ...]  # length B
     evaluations: int  # predictor rows per problem
     trace: Tensor  # [I, B]: best energy after each iteration
-    alternatives: tuple[Plan, ...] = ()  # other distinct optima
+    alternatives: tuple[Plan, ...] = ()  # other distinct optima; where few differ, the next best fill up
 
     def mask(self, *status: PlanStatus) -> Tensor:
         """Boolean `[B]`: the problems that ended in one of these ways."""

@@ -27,9 +27,9 @@ def always(planner, replan_every=2):
     return lambda situation: Configuration(planner, 8, Budget(), replan_every, "always")
 
 
-def guarded(planner=None, *, zone=ZONE, task=ACROSS, replan_every=2, **arguments):
+def guarded(planner=None, *, zone=ZONE, guardrail=None, task=ACROSS, replan_every=2, **arguments):
     """An agent that must not enter the zone between it and its goal."""
-    guardrail = keep_out(place, zone, buffer=0.1)
+    guardrail = guardrail or keep_out(place, zone, buffer=0.1)
     return Agent(
         PlaneModel(),
         task=task,
@@ -287,3 +287,112 @@ def test_the_level_that_acts_is_the_agents_own():
         return Shooting(512)(replace(problem, levels=(Level(nowhere, problem.level.action_space),)))
 
     assert deepest(guarded(other)) <= 0
+
+
+def test_a_planner_that_strips_the_problem_of_its_guardrails_is_judged_by_them():
+    def strip(problem):
+        object.__setattr__(problem, "guardrails", ())
+        return Shooting(512)(problem)
+
+    assert deepest(guarded(strip)) <= 0
+
+
+def test_a_task_whose_own_guardrail_is_violated_is_no_reason_to_break_the_agents():
+    beyond = keep_in(place, Box((9, 5), (10, 7)), scale=1e-3)
+    agent = guarded(task=replace(ACROSS, guardrails=(beyond,)))
+    assert deepest(agent) <= 0
+    assert agent.usage.safe > 0
+
+
+def test_a_cost_that_changes_which_problems_it_is_asked_about_changes_its_own():
+    class Shuffling(Effort):
+        def __call__(self, trajectory):
+            return ACROSS.cost(trajectory)
+
+        def select(self, index):
+            index.zero_()
+            return self
+
+    zones = Box(torch.tensor([[0.0, 0], [4, 2]]), torch.tensor([[0.1, 0.1], [6, 12]]))
+    agent = guarded(zone=zones, task=Task(Shuffling()))
+    every = iter(range(99))
+    agent.configurator = lambda situation: always(Shooting(512), 2 + 2 * (next(every) % 2))(situation)
+    world = Plane((1, 6), (1, 6))
+    frames = world.frames()
+    for _ in range(30):
+        frames = world.step(agent.act(frames))
+        assert not (4 < world.places[1, 0] < 6)
+
+
+def test_a_cost_that_moves_the_present_it_is_shown_does_not_put_it_beyond_a_guardrail():
+    class Moving(Effort):
+        def __call__(self, trajectory):
+            trajectory.states[..., :2] = torch.tensor([5.0, 6.0])
+            return super().__call__(trajectory)
+
+    seen = []
+    agent = guarded(task=Task(Moving()))
+    agent.configurator = lambda situation: seen.append(situation) or always(Shooting(512))(situation)
+    deepest(agent, steps=4)
+    assert [situation.excess for situation in seen] == [0, 0]
+
+
+def test_a_tasks_guardrail_that_changes_what_it_is_shown_leaves_the_watch_alone():
+    class Moving:
+        scale, buffer = 1.0, 0.0
+
+        def __call__(self, trajectory):
+            trajectory.states[..., :2] = 50.0
+            return torch.full(trajectory.states.shape[:4], -1.0)
+
+        def select(self, index):
+            return self
+
+    agent = guarded(task=replace(BESIDE, guardrails=(Moving(),)))
+    deepest(agent, steps=4)
+    predicted, perceived = agent.predicted_and_perceived(agent.guardrails[0])
+    torch.testing.assert_close(predicted, perceived, rtol=0, atol=0.1)
+
+
+def test_what_counts_as_rounding_does_not_grow_with_the_scale():
+    def careless(problem):
+        return Shooting(512)(replace(problem, guardrails=()))
+
+    agent = guarded(careless, guardrail=keep_out(place, ZONE, buffer=0.1, scale=1e6))
+    assert deepest(agent) <= 0
+
+
+def test_the_safe_action_that_was_passed_in_cannot_be_moved_afterwards():
+    given = torch.tensor([0.0, 0.25])
+    agent = guarded(lambda p: replace(Shooting()(p), status=(PlanStatus.INFEASIBLE,)), safe_action=given)
+    given.fill_(77.0)
+    assert agent.act(Plane((1, 6)).frames()).tolist() == [[0, 0.25]]
+
+
+def test_a_guardrail_may_ask_about_the_actions():
+    class Calm:
+        scale, buffer = 1.0, 0.0
+
+        def __call__(self, trajectory):
+            push = trajectory.actions[..., 1].abs() - 0.2
+            push = torch.cat([push[..., :1], push], -1)
+            return push[:, :, None].expand(trajectory.states.shape[:4])
+
+        def select(self, index):
+            return self
+
+    agent, world = guarded(task=BESIDE, guardrail=Calm()), Plane((1, 6))
+    frames = world.frames()
+    for _ in range(8):
+        action = agent.act(frames)
+        assert abs(action[0, 1]) <= 0.2 + 1e-4
+        frames = world.step(action)
+    assert world.places[0, 1] > 6.5
+
+
+def test_a_plan_of_another_precision_is_a_plan():
+    def precise(problem):
+        plan = Shooting(512)(problem)
+        return replace(plan, actions=plan.actions.double())
+
+    assert deepest(guarded(precise)) <= 0

@@ -4,7 +4,7 @@ import json
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from telos.configuration import from_dict, to_dict
@@ -55,3 +55,31 @@ def test_what_makes_no_sense_is_refused():
     with pytest.raises(ValueError, match="share must be 1 for discrete actions"):
         ActionSpace.discrete(3).within(0.5)
     assert ActionSpace.discrete(3).within(1) == ActionSpace.discrete(3)
+
+
+@settings(deadline=None)
+@given(
+    low=st.tuples(st.floats(-2, 1), st.floats(-2, 1)),
+    width=st.tuples(st.floats(0, 2), st.floats(0, 2)),
+    room=st.floats(0.01, 2),
+    seed=st.integers(0, 2**32),
+)
+def test_projecting_stays_inside_any_box_and_norm_ball_and_leaves_alone_what_is_inside(
+    low, width, room, seed
+):
+    high = tuple(each + more for each, more in zip(low, width, strict=True))
+    least = torch.tensor([min(max(0.0, a), b) for a, b in zip(low, high, strict=True)])
+    space = ActionSpace(low, high, max_norm=float(least.norm()) + room)
+    values = 3 * torch.randn(32, 2, generator=torch.Generator().manual_seed(seed))
+    found = space.project(values)
+    lowest, highest = space.bounds(found)
+    assert ((found >= lowest - 1e-5) & (found <= highest + 1e-5)).all()
+    assert (found.norm(dim=-1) <= space.max_norm + 1e-5).all()
+    torch.testing.assert_close(space.project(found), found)
+    torch.testing.assert_close(space.project(torch.zeros(2)), least)
+
+
+@pytest.mark.parametrize("max_norm", [float("inf"), float("nan"), 0.5])
+def test_a_norm_that_bounds_nothing_or_allows_nothing_is_an_error(max_norm):
+    with pytest.raises(ValueError, match="max_norm must"):
+        ActionSpace((1.0,), (2.0,), max_norm=max_norm)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from telos.actor.archive import Clock, remember, to_plan
 from telos.actor.discrete import cells, choices, firsts
-from telos.actor.ranking import LOST, imagine, score
+from telos.actor.ranking import LOST, imagine, imagine_on, require_resume, score
 from telos.actor.search import start
 from telos.types import Plan, Problem, Trajectory
 
@@ -44,10 +44,7 @@ class Beam:
     def __call__(self, problem: Problem) -> Plan:
         """Plan. `ValueError` where actions are not discrete, or the level cannot `resume`."""
         blocks = choices(problem.level.action_space, problem.state)
-        if problem.level.resume is None:
-            raise ValueError(
-                "Beam needs a level that imagines on from imagined states: Level(rollout, space, resume=...)."
-            )
+        require_resume(problem, "Beam")
         clock, late, archive, trace, evaluations = Clock(problem.budget.seconds), False, None, [], 0
         with torch.no_grad():
             belief = start(problem, spread=0.0)
@@ -145,18 +142,11 @@ class _Sweep:
     def _children(self, layer: _Layer, known: Tensor) -> _Layer:
         """Ways one block longer `[B, M * N]`; lost where the shorter way is not `known` `[B, M]`."""
         problem, N = self._problem, len(self._blocks)
-        assert problem.level.resume is not None
         before = layer.states.repeat_interleave(N, 1)
         action = self._blocks.repeat(layer.rank.shape[1], 1)[None, :, None]
         action = action.expand(problem.batch, -1, -1, -1)
         begin = before[:, :, :, -1]
-        block = problem.level.resume(problem.state, begin, action)
-        expected = (*begin.shape[:3], 2, *begin.shape[3:])
-        if block.states.shape != expected:
-            raise ValueError(
-                f"resume must return states [B, S, K, T+1, *state] = {list(expected)} for one block; "
-                f"got {list(block.states.shape)}."
-            )
+        block = imagine_on(problem, begin, action)
         self.evaluations += begin.shape[1] * begin.shape[2]
         states = torch.cat([before, block.states[:, :, :, 1:]], 3)
         actions = torch.cat([layer.actions.repeat_interleave(N, 1), action], 2)

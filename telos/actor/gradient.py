@@ -27,6 +27,10 @@ class Gradient:
     stepper: Stepper = field(default_factory=Adam)
     explore: Proposal = field(default_factory=Wander)
 
+    def __post_init__(self) -> None:
+        if self.starts < 1:
+            raise ValueError(f"starts must be at least 1; got {self.starts}.")
+
     def __call__(self, problem: Problem) -> Plan:
         """Plan."""
         with torch.no_grad():
@@ -111,9 +115,9 @@ class Descent:
         with torch.enable_grad():
             terms = self._lagrangian.terms(scored, excesses)
             with torch.no_grad():
-                settled = self._walk.judge(tried, self._lagrangian.loss(terms))
+                settled = self._walk.judge(tried, self._lagrangian.loss(terms).to(tried.dtype))
                 self._lagrangian.update(terms, settled)
-            loss = self._lagrangian.loss(terms)
+            loss = self._lagrangian.loss(terms).to(tried.dtype)
             (slope,) = slope_of(loss, leaf)
         with torch.no_grad():
             self.actions = self._walk.move(loss.detach(), slope)

@@ -120,7 +120,7 @@ def score(problem: Problem, trajectory: Trajectory) -> tuple[Scored, tuple[Tenso
     actions where cost and guardrails are.
 
     Raises:
-        ValueError: a cost, a guardrail or the aggregate returned a wrong shape.
+        ValueError: a cost, a guardrail or the aggregate returned a wrong shape or no floating point numbers.
     """
     energy = problem.aggregate(_checked(problem.cost, "cost", trajectory, ()))
     if energy.shape != trajectory.actions.shape[:2]:
@@ -202,6 +202,9 @@ def _checked(
     with _noted(f"the {kind} {type(term).__name__}"):
         value = term(trajectory)
     expected = (*trajectory.states.shape[:3], *rest)
+    if not isinstance(value, Tensor) or not value.is_floating_point():
+        found = value.dtype if isinstance(value, Tensor) else type(value).__name__
+        raise ValueError(f"{kind} {type(term).__name__} must return a floating point tensor; got {found}.")
     if value.shape != expected:
         letters = "[B, S, K, T+1]" if rest else "[B, S, K]"
         raise ValueError(

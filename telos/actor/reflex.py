@@ -10,7 +10,7 @@ from torch import Tensor
 from telos.actor.gradient import Gradient
 from telos.actor.noise import Knots
 from telos.actor.proposals import Belief, Mixture
-from telos.actor.ranking import imagine
+from telos.actor.ranking import imagine, imagine_on, require_resume
 from telos.actor.sampling import Evolution, RandomShooting
 from telos.types import Plan, Problem
 
@@ -74,18 +74,15 @@ def react(problem: Problem, disturbances: Tensor) -> Tensor:
     Raises:
         ValueError: the level cannot `resume`, or the policy returned a wrong shape.
     """
-    space, resume = problem.level.action_space, problem.level.resume
+    space = problem.level.action_space
     assert problem.policy is not None
-    if resume is None:
-        raise ValueError(
-            "a policy needs a level that imagines on from imagined states: Level(rollout, space, resume=...)."
-        )
+    require_resume(problem, "a policy")
     rest = space.project(0 * disturbances[:, :1, :1])
     now = imagine(problem, rest).states[:, :, :, 0].repeat_interleave(disturbances.shape[1], 1)
     actions: list[Tensor] = []
     for disturbance in disturbances.unbind(2):
         if actions:
-            now = resume(problem.state, now, actions[-1][:, :, None]).states[:, :, :, 1]
+            now = imagine_on(problem, now, actions[-1][:, :, None]).states[:, :, :, 1]
         action = problem.policy(now)
         if action.shape != disturbance.shape:
             raise ValueError(

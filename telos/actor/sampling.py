@@ -56,6 +56,7 @@ class Softmax:
         number = counted.sum(1, keepdim=True).clamp_min(1)
         mean = torch.where(counted, value, 0).sum(1, keepdim=True) / number
         above = torch.where(counted, value - mean, 0)
+        above = above / above.abs().amax(1, keepdim=True).clamp_min(torch.finfo(above.dtype).tiny)
         spread = (above.square().sum(1, keepdim=True) / number).sqrt().clamp_min(1e-12)
         logits = torch.where(counted, -above / (self.temperature * spread), -torch.inf)
         return Elites(scored, logits.softmax(1).nan_to_num(0))
@@ -82,7 +83,8 @@ class Fit:
 
     def __call__(self, belief: Belief, elites: Elites) -> Belief:
         """The new belief, M = 1."""
-        weight, actions = elites.weight[..., None, None], elites.scored.actions
+        actions = elites.scored.actions
+        weight = elites.weight[..., None, None].to(actions)  # an energy may be of another precision
         mean = (weight * actions).sum(1, keepdim=True)
         known = (elites.weight.sum(1) > 0)[:, None, None, None]
         old, spread = belief.mean[:, :1], belief.std[:, :1]

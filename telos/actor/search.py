@@ -74,6 +74,8 @@ def search(
                 break
             draw = first if first is not None and iteration == 0 else propose
             count = candidates(iteration) if callable(candidates) else candidates
+            if count < 1:
+                raise ValueError(f"candidates must be at least 1 in every iteration; got {count}.")
             drawn = belief.mean if late else draw(belief, count, problem.generator)
             trajectory = imagine(problem, space.project(drawn))
             scored, _ = score(problem, trajectory)
@@ -92,12 +94,15 @@ def search(
 def start(problem: Problem, *, spread: float) -> Belief:
     """The first belief: around the warm start or the centre of the action space, and the alternatives.
 
+    Where they are NaN the centre stands for them: one such value would make all that is drawn around it NaN.
+
     Raises:
         ValueError: the warm start or the alternatives have a wrong shape.
     """
     space = problem.level.action_space
     B, T, size = problem.batch, problem.horizon, space.size
-    mean = space.centre(problem.state).expand(B, 1, T, size)
+    centre = space.centre(problem.state)
+    mean = centre.expand(B, 1, T, size)
     if problem.warm_start is not None:
         if problem.warm_start.shape != (B, T, size):
             raise ValueError(
@@ -113,4 +118,5 @@ def start(problem: Problem, *, spread: float) -> Belief:
                 "telos.actor.alternatives takes them from the last plan."
             )
         mean = torch.cat([mean, space.project(problem.alternatives.to(mean))], 1)
+    mean = torch.where(mean.isnan(), centre, mean)
     return Belief(mean, (spread * reach(space, mean)).expand(mean.shape), space)

@@ -208,7 +208,7 @@ class _LBFGSWalk:
         self._misses = torch.where(self._moved, 0, self._misses + 1)
         self._given_up = self._misses > self._given.backtracks
         self._misses = torch.where(self._given_up, 0, self._misses)
-        self._first = torch.where(self._given_up, 0.1, 1) * self._first
+        self._first = torch.where(self._given_up, 0.1 * self._first, self._first)
         self._steps = torch.where(self._given_up[..., None], 0, self._steps)
         self._stride = torch.where(self._moved, 1, shorter)
         way = torch.where(self._given_up[..., None], 0, self._way)

@@ -42,6 +42,10 @@ class Tree:
     near: float = 0.7
     full: float = 0.7
 
+    def __post_init__(self) -> None:
+        if self.candidates < 1:
+            raise ValueError(f"candidates must be at least 1; got {self.candidates}.")
+
     def __call__(self, problem: Problem) -> Plan:
         """Plan. `ValueError` where the level cannot `resume`."""
         require_resume(problem, "Tree")
@@ -124,7 +128,9 @@ class _Nodes:
         before, after = (block.states[:, :, :, step].mean(2).flatten(2) for step in (0, 1))
         reach = self.reach
         if reach is None:
-            reach = self.reach = torch.linalg.vector_norm(after - before, dim=-1).mean(1)[:, None, None]
+            led = torch.linalg.vector_norm(after - before, dim=-1)
+            led = torch.where(led.isfinite(), led, torch.nan).nanmean(1).nan_to_num(0)
+            reach = self.reach = led[:, None, None]
         total = self.violation[self._rows, parent] + violation
         good = energy.isfinite() & total.isfinite() & (self.beyond | (total <= 0))
         close = torch.cdist(after, self.states.mean(2).flatten(2)) < near * reach  # [B, S, N]

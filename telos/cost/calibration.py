@@ -106,7 +106,8 @@ def score_of(trial: Trial, *, buffer: float, counts: Counts = "errors", observed
     came = trial.observed if observed else trial.true
     assert came is not None
     promised = trial.predicted.clamp(max=-buffer) if counts == "errors" else -buffer
-    return float((came - promised).max())
+    beyond = torch.where(came == -math.inf, -math.inf, came - promised)  # as promised, if that was -inf too
+    return float(beyond.max())
 
 
 @dataclass(frozen=True)
@@ -248,6 +249,9 @@ def settle(
     Where none is enough in `rounds` rounds, a `CalibrationWarning` says so, and the calibration does not
     hold.
     """
+    if rounds < 1:
+        raise ValueError(f"rounds must be at least 1; got {rounds}.")
+    episodes_needed(alpha, confidence)  # an error comes before the episodes, not after them
     each = 1 - (1 - confidence) / rounds
     found: Calibration | None = None
     for number in range(rounds):

@@ -25,7 +25,7 @@ def conformal_rank(n: int, alpha: float, confidence: float | None = None) -> int
         return rank if rank <= n else None
     # P(Beta(r, n + 1 - r) >= 1 - alpha) = P(Bin(n, alpha) > n - r): the fewer may lie above, the surer.
     above = -1  # the largest number of scores above the bound
-    while above + 1 < n and binomial_cdf(above + 1, n, alpha) <= 1 - confidence:
+    while above + 1 < n and binomial_cdf(above + 1, n, alpha) <= (1 - confidence) * (1 + 1e-9):
         above += 1
     return n - above if above >= 0 else None
 

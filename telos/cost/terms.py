@@ -195,14 +195,19 @@ def goal_state(cost: Cost) -> Tensor | None:
 
     None where it holds no `Goal`, or several, or one that repels.
     """
+    (weight, goal), *others = [*_goals(cost), (0.0, None)]
+    return goal if weight > 0 and len(others) == 1 else None
+
+
+def _goals(cost: Cost) -> list[tuple[float, Tensor | None]]:
+    """The weights and states of all goals that count in a cost."""
     if isinstance(cost, Goal):
-        return cost.state
+        return [(1.0, cost.state)]
     if isinstance(cost, Scaled):
-        return goal_state(cost.cost) if cost.weight > 0 else None
+        return [(cost.weight * weight, goal) for weight, goal in _goals(cost.cost) if cost.weight]
     if isinstance(cost, Sum):
-        goals = [goal for each in cost.costs if (goal := goal_state(each)) is not None]
-        return goals[0] if len(goals) == 1 else None
-    return None
+        return [found for each in cost.costs for found in _goals(each)]
+    return []
 
 
 def reduce_steps(distances: Tensor, reduction: Reduction, late_weight: float = 1.0) -> Tensor:

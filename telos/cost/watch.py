@@ -34,10 +34,11 @@ class Watch:
     Both are taken along the way from one step to the next, of the guardrail's own reading of states: no truth
     is needed, and nothing is seen of errors that perception makes in both. For calibrated guardrails the
     scores of episodes are tested for drift, across resets. What lasts longer than calibrated episodes did
-    counts as several.
+    counts as several. A guardrail that asks for actions is shown zeros, `size` a step, in both.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, size: int = 1) -> None:
+        self._size = size
         self.drifts: list[Drift] = []
         self._logs: dict[int, _Log] = {}
         self._tests: dict[int, tuple[Guardrail, DriftTest]] = {}
@@ -62,9 +63,10 @@ class Watch:
             return []
         self._step += 1
         way = torch.stack([before, states], 1)[:, None, None]
+        still = states.new_zeros(len(states), 1, 1, self._size)
         thin = torch.zeros(len(states), dtype=torch.bool, device=states.device)
         for log in self._each(guardrails, len(states)):
-            observed = log.guardrail(Trajectory(way, states.new_zeros(len(states), 1, 1, 1)))[:, 0, 0, 1]
+            observed = log.guardrail(Trajectory(way, still))[:, 0, 0, 1]
             thin |= log.take(observed)
             self._judge(log)
         return thin.nonzero()[:, 0].tolist()
@@ -82,7 +84,8 @@ class Watch:
         Where `safe` `[P]` the safe action is done instead, of which nothing was predicted.
         """
         index = torch.as_tensor(problems, device=steps.device)
-        way = Trajectory(steps[:, None], steps.new_zeros(len(problems), 1, steps.shape[2] - 1, 1))
+        still = steps.new_zeros(len(problems), 1, steps.shape[2] - 1, self._size)
+        way = Trajectory(steps[:, None], still)
         for log in self._each(guardrails, batch):
             chosen = log.guardrail if len(problems) == batch else log.guardrail.select(index)
             predicted = chosen(way)[:, 0, :, 1:].amax(1)

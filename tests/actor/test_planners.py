@@ -329,3 +329,39 @@ def test_alternatives_are_scored_plans_that_are_no_better(name):
 def test_planners_are_values(name):
     assert BY_NAME[name]() == BY_NAME[name]()
     assert hash(BY_NAME[name]()) == hash(BY_NAME[name]())
+
+
+@every_planner
+@pytest.mark.parametrize("precise", [torch.float64, torch.float32])
+def test_cost_and_guardrails_may_be_of_another_precision(name, precise):
+    cost = Formula(lambda t: Quadratic(torch.tensor([[4.0, 0.0]]))(t).to(precise))
+    found = plan(name, cost=cost, guardrails=(Formula(lambda t: IN_THE_WAY(t).double()),))
+    assert (found.status, found.actions.dtype) == ((PlanStatus.SOLVED,), torch.float32)
+
+
+@every_planner
+@pytest.mark.parametrize("value", [1.0, torch.ones(1, 1, 1, dtype=torch.int64)])
+def test_a_cost_that_is_no_floating_point_tensor_is_named(name, value):
+    with pytest.raises(
+        ValueError, match=r"cost Formula must return a floating point tensor; got (float|torch.int64)"
+    ):
+        plan(name, cost=Formula(lambda t: value))
+
+
+@every_planner
+def test_a_warm_start_that_is_not_a_number_spoils_nothing(name):
+    warm = torch.zeros(2, 6, 2)
+    warm[0] = torch.nan
+    found = plan(name, state=[[0.0, 0.0]] * 2, target=[[4.0, 0.0]] * 2, warm_start=warm)
+    assert found.status == (PlanStatus.SOLVED,) * 2
+    assert (found.energy < 90).all()
+
+
+@every_planner
+def test_bounds_beside_zero_are_respected_with_a_norm_bound(name):
+    space = ActionSpace((0.5, -2.0), (2.0, -0.5), max_norm=1.2)
+    found = plan(name, setting=Setting(space, budget=Budget(3)))
+    low, high = space.bounds(found.actions)
+    assert ((found.actions >= low - 1e-6) & (found.actions <= high + 1e-6)).all()
+    assert (found.actions.norm(dim=-1) <= 1.2 + 1e-5).all()
+    assert found.actions[..., 0].amax() > 0.6

@@ -104,3 +104,9 @@ def test_a_policy_gives_one_action_per_state_and_sees_goal_and_scene(scene_chann
     assert not torch.allclose(actions, policy(moving, 0 * goal, policy.view(scene, 0 * goal)))
     blind = torch.allclose(actions, policy(moving, goal, policy.view(0 * scene, goal)))
     assert blind == (scene_channels == 0)
+
+
+def test_a_resume_of_the_wrong_shape_is_named_when_a_policy_is_imagined():
+    short = Level(move, BALL, resume=lambda state, now, actions: move(state, actions[:, :, :0]))
+    with pytest.raises(ValueError, match=r"resume must return states \[B, S, K, T\+1"):
+        Reflex()(problem([[0.0, 0.0]], [[4.0, 0.0]], levels=(short,)))

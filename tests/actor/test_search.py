@@ -154,3 +154,26 @@ def test_an_infeasible_plan_is_not_excused_by_the_deadline():
         setting=Setting(budget=Budget(1, 0.0)),
     )
     assert CEM()(case).status == (PlanStatus.INFEASIBLE,)
+
+
+@pytest.mark.parametrize("scale", [1e-25, 1e25])
+def test_softmax_weighs_alike_where_squared_energies_are_no_floats(scale):
+    energy = [0.0, 1.0, 3.0]
+    few = [
+        Softmax(0.5)(scored([each * unit for each in energy], [0.0] * 3), belief()).weight
+        for unit in (1.0, scale)
+    ]
+    torch.testing.assert_close(*few)
+
+
+@pytest.mark.parametrize("planner", [CEM(candidates=0), MPPI(0), Evolution(0), PredictiveSampling(0)])
+def test_no_candidates_are_an_error(planner):
+    with pytest.raises(ValueError, match="candidates must be at least 1 in every iteration; got 0"):
+        planner(problem([[0.0, 0.0]], [[4.0, 0.0]]))
+
+
+def test_a_deadline_that_is_not_a_number_and_a_horizon_of_nothing_are_errors():
+    with pytest.raises(ValueError, match="seconds must be a number"):
+        Budget(seconds=float("nan"))
+    with pytest.raises(ValueError, match="horizon must be at least 1 block"):
+        problem([[0.0, 0.0]], [[4.0, 0.0]], horizon=0)

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from telos.actor import CEM, RandomShooting, Tree
+from telos.actor.search import start
 from telos.actor.tree import _Nodes
 from telos.types import ActionSpace, Budget, Level, PlanStatus, Trajectory
 from tests.actor.point import Formula, Setting, Zone, move, problem
@@ -146,3 +147,15 @@ def test_a_resume_of_a_wrong_shape_is_an_error_that_says_so():
 
     with pytest.raises(ValueError, match=r"resume must return states .* got \[1, 32, 1, 1, 2\]"):
         Tree(32)(replace(case, levels=(replace(case.level, resume=still),)))
+
+
+def test_a_first_child_that_is_not_finite_does_not_make_everything_lonely():
+    def blown(state, actions):
+        found = move(state, actions)
+        return replace(found, states=torch.where(found.states > 1, torch.nan, found.states))
+
+    asked = problem([[0.0, 0.0]], [[-4.0, 0.0]], setting=Setting(rollout=blown, budget=Budget(1)))
+    nodes = _Nodes(asked)
+    Tree()._grow(asked, start(asked, spread=1.0), nodes)
+    assert nodes.reach is not None
+    assert 0 < nodes.reach.item() < 3

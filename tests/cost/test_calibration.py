@@ -157,3 +157,17 @@ def test_numbers_that_are_not_are_refused():
         trial(float("nan"))
     with pytest.raises(ValueError, match="counts must be one of"):
         calibrate(ZONE, [trial(-1.0)] * 60, alpha=0.1, counts="error")
+
+
+def test_what_is_minus_infinite_as_predicted_scores_nothing():
+    certain = Trial(torch.tensor([-math.inf, -math.inf]), torch.tensor([-math.inf, -math.inf]))
+    assert score_of(certain, buffer=0.0) == -math.inf
+
+
+@pytest.mark.parametrize("wrong", [{"rounds": 0}, {"alpha": 0.0}, {"confidence": 1.0}])
+def test_settling_refuses_wrong_arguments_before_an_episode_is_run(wrong):
+    def never(buffer, number):
+        raise AssertionError
+
+    with pytest.raises(ValueError, match="must be"):
+        settle(keep_out(place, Disc((0, 0), 1)), never, **{"alpha": 0.1, **wrong})

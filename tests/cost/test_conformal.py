@@ -38,6 +38,10 @@ def test_what_is_needed_is_the_smallest_number_that_has_a_rank(alpha, confidence
     assert conformal_rank(n - 1, alpha, confidence) is None
 
 
+def test_what_is_needed_is_enough_where_the_confidence_is_met_exactly():
+    assert (episodes_needed(0.5, 0.875), conformal_rank(3, 0.5, 0.875)) == (3, 3)
+
+
 def test_the_binomial_tail_is_that_of_counted_outcomes():
     exact = sum(comb(12, k) * Fraction(3, 10) ** k * Fraction(7, 10) ** (12 - k) for k in range(4))
     assert binomial_cdf(3, 12, 0.3) == pytest.approx(float(exact))

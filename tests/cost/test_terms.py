@@ -120,4 +120,6 @@ def test_the_state_that_a_cost_is_to_come_to_is_found_in_sums_and_products():
     assert goal_state(0.5 * (2 * goal + Effort()) + reading) is goal.state
     assert goal_state(goal + goal) is None
     assert goal_state(-1 * goal + Effort()) is None
+    assert goal_state(goal + -1 * Goal(torch.randn(2, 4))) is None
+    assert goal_state(goal + 0 * Goal(torch.randn(2, 4))) is goal.state
     assert goal_state(reading) is None
