@@ -1,8 +1,8 @@
 """One body around a fixed star, in closed form: no integrator, so no error that grows.
 
 The star's gravitational parameter is 1. Everything is float64 numpy and batched over leading dimensions.
-Formulas are those of Battin, An Introduction to the Mathematics and Methods of Astrodynamics (1999): Kepler's
-equation (chapter 4.3), and universal variables (chapter 4.5) where position and velocity are all that is known.
+From elements by Kepler's equation; from position and velocity by universal variables and Stumpff's functions
+(R. H. Battin, An Introduction to the Mathematics and Methods of Astrodynamics, 1999).
 """
 
 from __future__ import annotations
@@ -66,9 +66,7 @@ def eccentric_anomaly(mean: np.ndarray, eccentricity: np.ndarray) -> np.ndarray:
     """
     turn = 2 * np.pi * np.round(mean / (2 * np.pi))
     within = mean - turn
-    guess = np.where(
-        eccentricity < 0.8, within + eccentricity * np.sin(within), np.copysign(np.pi, within)
-    )
+    guess = np.where(eccentricity < 0.8, within + eccentricity * np.sin(within), np.copysign(np.pi, within))
     for _ in range(_ITERATIONS):
         wrong = guess - eccentricity * np.sin(guess) - within
         step = wrong / (1 - eccentricity * np.cos(guess))
@@ -157,7 +155,7 @@ def _universal(ahead: np.ndarray, radius: np.ndarray, radial: np.ndarray, beta: 
 
 
 def _stumpff(z: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Stumpff's functions c0 to c3 of z; by their series where z is small, since the formulas cancel there."""
+    """Stumpff's functions c0 to c3 of z; by their series where z is small and the formulas cancel."""
     root = np.sqrt(np.maximum(np.abs(z), _SERIES_BELOW))
     with np.errstate(over="ignore", invalid="ignore"):
         c2 = np.where(z > 0, 1 - np.cos(root), np.cosh(root) - 1) / root**2
