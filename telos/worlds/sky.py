@@ -70,7 +70,7 @@ def project(position: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Where points `[..., 3]` are in both views: pixels `[..., 2, 2]` and depths `[..., 2]`.
 
     Pixels are x right and y down within a view; the first one's centre is 0. A sphere of radius R at depth d
-    is drawn as a disc of radius FOCAL * R / d, which is a sphere's outline within a tenth of a pixel here.
+    is drawn as a disc of radius FOCAL * R / d, which is its outline to within half a pixel here.
     """
     seen = np.einsum("cij,...j->...ci", _AXES, position)
     depth = CAMERA_DISTANCE - seen[..., 2]
