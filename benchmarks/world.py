@@ -46,6 +46,8 @@ def main() -> None:
     for prefix, name in names.items():
         rate = frames_per_cpu_second(make(name, 64), steps=500 if quick else 5_000)
         result[f"{prefix}frames_per_cpu_second"] = round(rate)
+    rate = frames_per_cpu_second(make("telos/Orbits-v0", 64), steps=50 if quick else 500)
+    result["orbits_frames_per_cpu_second"] = round(rate)
     if importlib.util.find_spec("mujoco") is not None:
         world = make("Reacher-v5", 16)
         rate = frames_per_cpu_second(world, steps=50 if quick else 200)

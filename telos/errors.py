@@ -26,6 +26,10 @@ class WorldError(TelosError):
     """A world broke its contract: a wrong shape or dtype, a missing adapter, NaN in its numbers."""
 
 
+class NoTask(TelosError, ValueError):  # noqa: N818 (a world without tasks is not wrong)
+    """A goal was asked of a world that sets no tasks."""
+
+
 class CalibrationWarning(UserWarning):
     """A calibration does not speak of the buffer it asks for: episodes have to be run with that one."""
 

@@ -297,6 +297,7 @@ class World(Protocol):
 
         `split` is "train" or "heldout": layouts of the two never overlap. With `task` the start and a
         goal are drawn as the world's evaluation protocol says; without, as experience is collected.
+        A world that sets no tasks raises `telos.errors.NoTask`, here and from all that asks for goals.
         """
         ...
 

@@ -1,9 +1,9 @@
 """Worlds: what the agent lives in. `make` gives copies of one, stepped together.
 
 Built in: `telos/TwoRooms-v0`, `telos/FourRooms-v0` and `telos/TwoRoomsDiscrete-v0` (also Gymnasium
-environments, once this package is imported), and `Reacher-v5` from pixels. Any other Gymnasium environment
-that renders and has Box or Discrete actions works through `GymWorld`; a `GymAdapter` says what Gymnasium
-cannot.
+environments, once this package is imported), `telos/Orbits-v0`, and `Reacher-v5` from pixels. Any other
+Gymnasium environment that renders and has Box or Discrete actions works through `GymWorld`; a `GymAdapter`
+says what Gymnasium cannot.
 """
 
 import os
@@ -15,10 +15,24 @@ if sys.platform == "linux":  # read when mujoco is imported: draw without a scre
 
 from telos.worlds.adapter import GymAdapter, GymGoal, random_action
 from telos.worlds.gym_world import GymWorld
+from telos.worlds.kepler import propagate
+from telos.worlds.orbits import Nuisances, Orbits
 from telos.worlds.registry import make, names, register
 from telos.worlds.rooms import Rooms
 from telos.worlds.rooms_gym import register_rooms
 
 register_rooms()
 
-__all__ = ["GymAdapter", "GymGoal", "GymWorld", "Rooms", "make", "names", "random_action", "register"]
+__all__ = [
+    "GymAdapter",
+    "GymGoal",
+    "GymWorld",
+    "Nuisances",
+    "Orbits",
+    "Rooms",
+    "make",
+    "names",
+    "propagate",
+    "random_action",
+    "register",
+]

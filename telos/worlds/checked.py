@@ -90,6 +90,26 @@ class Checked:
         return values
 
 
+def check_episodes(seeds: Sequence[int], num: int, split: str) -> None:
+    """`ValueError` where these are not `num` seeds, or there is no such split."""
+    if len(seeds) != num or any(seed < 0 for seed in seeds):
+        raise ValueError(f"seeds must be {num} integers of at least 0; got {list(seeds)}.")
+    if split not in ("train", "heldout"):
+        raise ValueError(f"split must be 'train' or 'heldout'; got '{split}'.")
+
+
+def check_actions(actions: np.ndarray, num: int, space: ActionSpace) -> np.ndarray:
+    """The actions as an array, or `ValueError`: finite numbers `[num, A]`, within the bounds or not."""
+    actions = np.asarray(actions)
+    finite = bool(np.isfinite(actions).all())
+    if actions.shape != (num, space.dimension) or not finite:
+        raise ValueError(
+            f"actions must be finite numbers of shape [{num}, {space.dimension}]; got {list(actions.shape)}"
+            f"{'' if finite else ' with NaN or infinite values'}."
+        )
+    return actions
+
+
 def described(value: object) -> str:
     """What something is, for a message: dtype and shape of an array, the type of anything else."""
     if isinstance(value, np.ndarray):

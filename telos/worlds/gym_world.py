@@ -11,7 +11,7 @@ from PIL import Image
 from telos.errors import WorldError
 from telos.types import ActionSpace, Reading
 from telos.worlds.adapter import GymAdapter, GymGoal, choices
-from telos.worlds.checked import check_readings, described
+from telos.worlds.checked import check_actions, check_episodes, check_readings, described
 
 
 class GymWorld:
@@ -68,10 +68,7 @@ class GymWorld:
 
     def reset(self, seeds: Sequence[int], *, split: str = "train", task: bool = False) -> np.ndarray:
         """Start `num` episodes, one per seed; the first frames. With `task` each gets a goal as well."""
-        if len(seeds) != self.num or any(seed < 0 for seed in seeds):
-            raise ValueError(f"seeds must be {self.num} integers of at least 0; got {list(seeds)}.")
-        if split not in ("train", "heldout"):
-            raise ValueError(f"split must be 'train' or 'heldout'; got '{split}'.")
+        check_episodes(seeds, self.num, split)
         episodes = [2 * int(seed) + (split == "heldout") for seed in seeds]
         self._layouts = np.array(episodes, dtype=np.int64)
         self._goals = []
@@ -89,14 +86,7 @@ class GymWorld:
         """Execute one action per copy, float `[num, A]`, the nearest that is allowed; the next frames."""
         if self._layouts is None:
             raise ValueError("reset must be called before step.")
-        space = self.action_space
-        actions = np.asarray(actions)
-        if actions.shape != (self.num, space.dimension) or not np.isfinite(actions).all():
-            broken = "" if np.isfinite(actions).all() else " with NaN or infinite values"
-            raise ValueError(
-                f"actions must be finite numbers of shape [{self.num}, {space.dimension}]; "
-                f"got shape {list(actions.shape)}{broken}."
-            )
+        actions = check_actions(actions, self.num, self.action_space)
         self._frames = self._frames.copy()
         for i in np.flatnonzero(~self._ended):
             env = self._envs[i]

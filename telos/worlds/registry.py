@@ -15,8 +15,11 @@ from telos.types import World
 from telos.worlds.adapter import GymAdapter
 from telos.worlds.checked import Checked
 from telos.worlds.gym_world import GymWorld
+from telos.worlds.orbits import IDS as ORBITS
+from telos.worlds.orbits import Orbits
 from telos.worlds.reacher import ReacherAdapter
-from telos.worlds.rooms import IDS, Rooms
+from telos.worlds.rooms import IDS as ROOMS
+from telos.worlds.rooms import Rooms
 
 _REGISTERED: dict[str, Callable[[int], World]] = {}
 
@@ -29,7 +32,7 @@ def register(name: str, build: Callable[[int], World]) -> None:
 
 
 def names() -> list[str]:
-    """The worlds that telos knows how to set tasks in, sorted; `make` takes more names than these."""
+    """The worlds that have a name of their own, sorted; `make` takes more names than these."""
     return sorted(_REGISTERED)
 
 
@@ -91,6 +94,8 @@ def _candidates(members: dict[str, object]) -> list[str]:
     return [name for name, member in members.items() if isinstance(member, type) and not name.startswith("_")]
 
 
-for _id in IDS:
+for _id in ROOMS:
     register(_id, partial(Rooms, _id))
+for _id in ORBITS:
+    register(_id, partial(Orbits, _id))
 register("Reacher-v5", lambda num: GymWorld("Reacher-v5", num, adapter=ReacherAdapter()))

@@ -16,6 +16,7 @@ import numpy as np
 
 from telos.types import ActionSpace, Reading
 from telos.worlds import layouts as plans
+from telos.worlds.checked import check_actions, check_episodes
 from telos.worlds.geometry import inside, move, shortest_path
 from telos.worlds.layouts import BORDER, PADDING, SCALE, SIZE, Layouts
 from telos.worlds.painting import background, paint_dots, paint_hazards
@@ -102,10 +103,7 @@ class Rooms:
         free, uniformly. With it, start and goal lie in different (FourRooms: adjacent) rooms, each
         uniform over its room at two widths of the dot from the walls, as EB-JEPA draws them.
         """
-        if len(seeds) != self.num or any(seed < 0 for seed in seeds):
-            raise ValueError(f"seeds must be {self.num} integers of at least 0; got {list(seeds)}.")
-        if split not in ("train", "heldout"):
-            raise ValueError(f"split must be 'train' or 'heldout'; got '{split}'.")
+        check_episodes(seeds, self.num, split)
         draws = [self._draw(int(seed), split == "heldout", task) for seed in seeds]
         self._layouts = np.array([draw.layout for draw in draws], dtype=np.int64)
         floors = [self._family.floor(int(layout)) for layout in self._layouts]
@@ -123,13 +121,7 @@ class Rooms:
         """Move every dot by its action, float `[num, 2]` in pixels or `[num, 9]` one-hot; the next frames."""
         if self._layouts is None:
             raise ValueError("reset must be called before step.")
-        actions = np.asarray(actions, dtype=np.float64)
-        size = self.action_space.dimension
-        if actions.shape != (self.num, size) or not np.isfinite(actions).all():
-            raise ValueError(
-                f"actions must be finite numbers of shape [{self.num}, {size}]; got {list(actions.shape)}"
-                f"{'' if np.isfinite(actions).all() else ' with NaN or infinite values'}."
-            )
+        actions = check_actions(np.asarray(actions, dtype=np.float64), self.num, self.action_space)
         if self.action_space.one_hot:
             actions = MOVES[actions.argmax(axis=1)]
         self._before = self._position

@@ -34,6 +34,15 @@ def test_a_world_of_ones_own_by_its_import_path(tmp_path, monkeypatch):
     assert EpisodeStore.open(tmp_path / "data").schema.world == "my_rooms:Mine"
 
 
+def test_a_world_in_which_nobody_acts(tmp_path, capsys):
+    assert collect(tmp_path / "data", 3, "--world", "telos/Orbits-v0") == 0
+    assert main(["data", "verify", str(tmp_path / "data")]) == 0
+    assert "telos/Orbits-v0" in capsys.readouterr().out
+    store = EpisodeStore.open(tmp_path / "data")
+    assert set(store[0].readings) == {"position", "velocity"}
+    assert store[0].frames.shape == (6, 64, 128, 3)
+
+
 def test_verify_passes_a_sound_store_and_names_the_damaged_file(tmp_path, capsys):
     collect(tmp_path / "data", 2)
     assert main(["data", "verify", str(tmp_path / "data")]) == 0

@@ -25,6 +25,13 @@ def test_it_passes_a_world_that_keeps_the_contract(capsys):
     assert "failed" not in capsys.readouterr().out
 
 
+def test_a_world_without_tasks_is_worth_a_note(capsys):
+    assert main(["worlds", "--check", "telos/OrbitsQuiet-v0"]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "sets no tasks" in said
+    assert "failed" not in said
+
+
 def test_it_says_what_is_wrong_with_a_world_whose_camera_sees_nothing(tmp_path, monkeypatch, capsys):
     (tmp_path / "dark_world.py").write_text(BROKEN)
     monkeypatch.chdir(tmp_path)

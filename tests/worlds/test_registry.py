@@ -8,6 +8,8 @@ def test_the_built_in_worlds_have_names():
     assert names() == [
         "Reacher-v5",
         "telos/FourRooms-v0",
+        "telos/Orbits-v0",
+        "telos/OrbitsQuiet-v0",
         "telos/TwoRooms-v0",
         "telos/TwoRoomsDiscrete-v0",
         "telos/TwoRoomsFixed-v0",
