@@ -42,20 +42,28 @@ def planners(result: Result) -> str:
 
 
 def safety(result: Result) -> str:
-    """Violations against what was asked, and the success beside the oracle's."""
-    head = ["alpha", "episodes with a true violation", "95 % interval", "n", "success", "the oracle's"]
+    """Violations against what was asked, beside baselines, and what the guardrail costs."""
+    head = ["", "buffer", "episodes with a true violation", "95 % interval", "n", "success", "more steps"]
     lines = [_line(head), _line(["---"] * len(head))]
-    for row in result["alphas"]:
+    free, *others = result["baselines"]
+    rows = [("no guardrail", free), *((row["name"], row) for row in others)]
+    rows += [(f"**calibrated, alpha {row['alpha']:g}**", row) for row in result["alphas"]]
+    for name, row in [*rows, ("oracle", result["oracle"])]:
         cells = (
-            f"{row['alpha']:g}",
+            name,
+            f"{row['buffer']:.2f}" if "buffer" in row else "",
             _percent(row["violations"]),
             _interval(row["interval"]),
             f"{row['n']}",
             _percent(row["success"]),
-            _percent(row["oracle_success"]),
+            f"{row['more_steps']:+.1f}" if "more_steps" in row else "",
         )
         lines.append(_line(cells))
-    return "\n".join([*lines, "", f"Made by `{result['command']}`; [file](../results/safety.json)."])
+    told = (
+        f"The oracle is {result['oracle']['name']}. More steps: than the same tasks took without a guardrail, "
+        "where both arrived."
+    )
+    return "\n".join([*lines, "", told, f"Made by `{result['command']}`; [file](../results/safety.json)."])
 
 
 def planning(result: Result) -> str:

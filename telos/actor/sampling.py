@@ -151,9 +151,9 @@ def icem(candidates: int = 256, *, elites: int = 32, colour: float = 2.0) -> CEM
     """iCEM (arXiv 2008.06389, algorithm 1) with the settings of its authors, apart from `elites`.
 
     From one replanning to the next they carry 30 % of the last elites, shifted. Here the plan carries itself
-    and its distinct alternatives (`Problem.alternatives`, where they are passed on; the agent passes on the plan
-    alone): converged elites are nearly one plan. They are
-    among the first candidates, in place of as many samples, and the others are drawn around them in turn.
+    and its distinct alternatives (`Problem.alternatives`; the agent passes on the plan alone): converged
+    elites are nearly one plan. They are among the first candidates, in place of as many samples, and the
+    others are drawn around them in turn.
     """
     return CEM(
         candidates,
