@@ -60,8 +60,8 @@ def safety(result: Result) -> str:
         )
         lines.append(_line(cells))
     told = (
-        f"The oracle is {result['oracle']['name']}. More steps: than the same tasks took without a guardrail, "
-        "where both arrived."
+        f"The oracle is {result['oracle']['name']}. More steps: than the same tasks took without a "
+        "guardrail, where both arrived."
     )
     return "\n".join([*lines, "", told, f"Made by `{result['command']}`; [file](../results/safety.json)."])
 
