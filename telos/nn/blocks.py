@@ -26,7 +26,7 @@ def projector(inputs: int, hidden: int, outputs: int) -> nn.Sequential:
 
 
 def normalised_head(inputs: int, hidden: int, outputs: int) -> nn.Sequential:
-    """One hidden layer, and each output with mean 0 and deviation 1 over a batch: `[N, inputs]` to `[N, outputs]`.
+    """One hidden layer: `[N, inputs]` to `[N, outputs]`, each with mean 0 and deviation 1 over a batch.
 
     The last normalisation has no scale, which keeps every output from collapsing.
     """

@@ -50,7 +50,7 @@ def build_network(configuration: Mapping[str, Any], resolution: int, source: str
     kind = configuration["model_type"]
     changes: dict[str, Any] = {}
     if kind == "vjepa2":
-        # Its position embeddings count patches by the configuration's picture, whatever the picture's size is.
+        # Its positions are counted by the size that the configuration has, not by the picture's.
         changes = {"crop_size": resolution}
     elif kind == "dinov3_vit":
         # Only used in training mode, which the network is never in.

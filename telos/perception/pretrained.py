@@ -45,14 +45,16 @@ class Pixels:
 
 @dataclass(frozen=True)
 class Pretrained:
-    """Perception by a pretrained network: the settings of a `PretrainedEncoder`, as `from_pretrained` makes them."""
+    """Perception by a pretrained network: the settings of a `PretrainedEncoder`; see `from_pretrained`."""
 
     network: Mapping[str, Any]  # its transformers configuration, as plain data
     pixels: Pixels = field(default_factory=Pixels)
     pooled: Pooled = "mean"
     size: int = 0  # features that a trained head makes of each token; 0: there is no head
     frozen: bool = True  # whether the network stays as it is
-    source: str = ""  # folder or hub name that a new encoder reads its weights from; "": a checkpoint has them
+    source: str = (
+        ""  # folder or hub name that a new encoder reads its weights from; "": a checkpoint has them
+    )
 
     keypoints: ClassVar[int] = 0
     scene_channels: ClassVar[int] = 0
@@ -66,7 +68,9 @@ class Pretrained:
         if self.clip and self.pooled == "class":
             raise ValueError(f"pooled must be 'mean' or 'patches' for {kind}, which has no class token.")
         if not isinstance(patch, int):
-            raise ValueError(f"patches must be square, patch_size one number; got {patch} in {self.source!r}.")
+            raise ValueError(
+                f"patches must be square, patch_size one number; got {patch} in {self.source!r}."
+            )
         if self.pixels.resolution < patch or self.pixels.resolution % patch:
             below = max(self.pixels.resolution // patch, 1) * patch
             raise ValueError(
@@ -93,7 +97,7 @@ class Pretrained:
 
     @property
     def pose_size(self) -> int:
-        """P, how many numbers say what one frame, or a clip, shows of what moves: `tokens` times their size."""
+        """P, how many numbers say what one frame, or a clip, shows of what moves."""
         return self.tokens * (self.size or self.network["hidden_size"])
 
     def build(self, *, channels: int, image_size: tuple[int, int], frames: int) -> PretrainedEncoder:
@@ -193,7 +197,7 @@ class PretrainedEncoder(Encoder):
 
     @torch.no_grad()
     def standardise_by(self, frames: Tensor) -> None:
-        """Measure the features of a sample `[N, C, H, W]`, up to 64 of it: their mean, how far they deviate."""
+        """Take the mean and the deviation of features from a sample `[N, C, H, W]`, from up to 64 of it."""
         shown = frames[:: -(-len(frames) // _SAMPLE)].repeat(1, self.together, 1, 1)
         features = torch.cat([self.features_of(part) for part in shown.split(_TOGETHER)])
         features = features.to(self.feature_mean.dtype).flatten(0, 1)
@@ -219,10 +223,12 @@ class PretrainedEncoder(Encoder):
     def prepared(self, frames: Tensor) -> Tensor:
         """Frames `[N, C, H, W]` of 0..255 as the network takes them: `[N, 3, resolution, resolution]`."""
         side, frames = self.settings.pixels.resolution, frames.to(self.pixel_mean.dtype)
-        if frames.shape[-2:] != (side, side):
-            mode = self.settings.pixels.interpolation
-            # In between steep edges a bicubic curve leaves the range that pixels have.
-            frames = nn.functional.interpolate(frames, (side, side), mode=mode, antialias=True).clamp(0, 255)
+        # First across, then down, each to pixels of whole levels: as Pillow does it, on any device.
+        for size in ((frames.shape[-2], side), (side, side)):
+            if frames.shape[-2:] != size:
+                mode = self.settings.pixels.interpolation
+                frames = nn.functional.interpolate(frames, size, mode=mode, antialias=True)
+                frames = frames.round().clamp(0, 255)
         return (frames - self.pixel_mean[:, None, None]) * self.pixel_scale[:, None, None]
 
     def pose(self, features: Tensor) -> Tensor:

@@ -98,8 +98,8 @@ class Sketched:
 class Prediction:
     """The second stage: the predictors alone, each on its own windows, on states of the frozen encoder.
 
-    A predictor that looks back (`History`) is told the states of its window, as DINO-WM's is (arXiv 2411.04983);
-    `horizon` is then at most its length. Another is trained on what it imagined itself.
+    A predictor that looks back (`History`) is told the states of its window, as DINO-WM's is (arXiv
+    2411.04983); `horizon` is then at most its length. Another is trained on what it imagined itself.
     """
 
     optimisation: Optimisation = field(

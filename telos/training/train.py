@@ -42,11 +42,12 @@ def train(
 ) -> Model:
     """Train what `recipe` says on the training episodes of `store`; the model is in `folder/model`.
 
-    Stages: the representation (encoder, predictor and inverse dynamics together; none where a pretrained
-    network's is taken as it is), the predictors on frozen states, a decoder, readouts. A run that was stopped goes on where it last saved, to the same
-    losses; a finished one only fits its readouts again, and with `reflex` what `recipe.configurator` plans
-    when it explores becomes a reactive policy (`fit_reflex`). `folder/metrics.jsonl` holds the curves, and
-    the state to go on from is saved after every `save_seconds` CPU seconds (0: after every step).
+    Stages: the representation (encoder, predictor and inverse dynamics together; not where a pretrained
+    network is taken as it is), the predictors on frozen states, a decoder, readouts. A run that was stopped
+    goes on where it last saved, to the same losses; a finished one only fits its readouts again, and with
+    `reflex` what `recipe.configurator` plans when it explores becomes a reactive policy (`fit_reflex`).
+    `folder/metrics.jsonl` holds the curves, and the state to go on from is saved after every `save_seconds`
+    CPU seconds (0: after every step).
 
     Errors: `TrainingError` if a loss is not finite or the representation has collapsed (unless
     `allow_collapse`); `CheckpointError` if `folder` holds another run, or one that is training now;
@@ -141,15 +142,16 @@ def _check_stages(model: Model, recipe: Recipe) -> None:
         return
     if any(value.requires_grad for value in model.encoder.parameters()) or model.inverse is not None:
         raise ValueError(
-            "representation must be given unless perception is frozen, without a head, and recovered is 'none'; "
-            f"got None with {type(model.config.perception).__name__}, recovered={model.config.recovered!r}. "
-            "Give Representation(...) or Sketched(...)."
+            "representation must be given unless perception is frozen, without a head, and recovered is "
+            f"'none'; got None with {type(model.config.perception).__name__} and "
+            f"recovered={model.config.recovered!r}. Give Representation(...) or Sketched(...)."
         )
     if recipe.prediction is None:
         raise ValueError("a recipe must train its predictors; got representation=None and prediction=None.")
 
 
-def _representation_step(    model: Model, store: EpisodeStore, settings: Representation | Sketched, *, allow_collapse: bool
+def _representation_step(
+    model: Model, store: EpisodeStore, settings: Representation | Sketched, *, allow_collapse: bool
 ) -> Step:
     config = model.config
     windows = BlockWindows(

@@ -104,7 +104,7 @@ class HistoryPredictor(Predictor):
         return self._projected(tokens)
 
     def _placed(self, moving: Tensor, begin: int) -> Tensor:
-        """States `[N, T, D]`, the first at place `begin` of the window, to tokens `[N, T * tokens, width]`."""
+        """States `[N, T, D]`, the first at `begin` in the window, to tokens `[N, T * tokens, width]`."""
         places = self.places[begin : begin + moving.shape[1], None]
         if self.patches is not None:
             places = places + self.patches
