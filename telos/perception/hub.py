@@ -5,13 +5,14 @@ from __future__ import annotations
 import importlib
 import json
 import logging
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from telos.errors import CheckpointError, UnknownName
 
@@ -38,6 +39,12 @@ _INSIDE = ("video_processor", "image_processor")  # where the last of these keep
 _RESAMPLE = {2: "bilinear", 3: "bicubic"}  # Pillow's numbers
 # What a configuration holds beside the network's shape: names, labels, and what versions differ in.
 _ASIDE = ("_name_or_path", "architectures", "dtype", "torch_dtype", "id2label", "label2id")
+_NAMES = (
+    # What versions of transformers call the same weights, as published and since.
+    (r"\.attention\.attention\.(q|k|v)(uery|ey|alue)\.", r".attention.\1_proj."),
+    (r"\.attention\.output\.dense\.", ".attention.o_proj."),
+    (r"^model\.layer\.", "layer."),
+)
 
 
 def build_network(configuration: Mapping[str, Any], resolution: int, source: str) -> nn.Module:
@@ -74,6 +81,18 @@ def build_network(configuration: Mapping[str, Any], resolution: int, source: str
             "Download it again, or give another one."
         )
     return kept
+
+
+def renamed(weights: Mapping[str, Tensor], network: nn.Module) -> dict[str, Tensor]:
+    """Weights of a network that any version of transformers named, under the names that `network` has."""
+    ours = {_one_name(name): name for name in network.state_dict()}
+    return {ours.get(_one_name(name), name): value for name, value in weights.items()}
+
+
+def _one_name(name: str) -> str:
+    for pattern, replacement in _NAMES:
+        name = re.sub(pattern, replacement, name)
+    return name
 
 
 def read_configuration(source: str) -> dict[str, Any]:

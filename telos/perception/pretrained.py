@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from telos.errors import UnknownName
 from telos.nn import normalised_head
 from telos.perception.encoder import Encoder
-from telos.perception.hub import KINDS, build_network, read_configuration, read_preparation
+from telos.perception.hub import KINDS, build_network, read_configuration, read_preparation, renamed
 
 Pooled = Literal["class", "mean", "patches"]
 """What is taken of a network's tokens: the class token, the mean of those of patches, or each of these."""
@@ -179,6 +179,7 @@ class PretrainedEncoder(Encoder):
         self.network = build_network(settings.network, pixels.resolution, settings.source)
         self.network.requires_grad_(not settings.frozen).eval()
         self.head = normalised_head(width, 4 * settings.size, settings.size) if settings.size else None
+        self.register_load_state_dict_pre_hook(_rename)
 
     @staticmethod
     def _check_frames(settings: Pretrained, frames: int) -> None:
@@ -237,3 +238,11 @@ class PretrainedEncoder(Encoder):
         if self.head is not None:
             tokens = self.head(tokens.flatten(0, 1)).unflatten(0, tokens.shape[:2])
         return tokens.flatten(1)
+
+
+def _rename(encoder: nn.Module, weights: dict[str, Any], prefix: str, *_: Any) -> None:
+    """A checkpoint outlives the version of transformers that it was made with: versions differ in names."""
+    assert isinstance(encoder, PretrainedEncoder)
+    start = f"{prefix}network."
+    theirs = {name.removeprefix(start): weights.pop(name) for name in list(weights) if name.startswith(start)}
+    weights.update({start + name: value for name, value in renamed(theirs, encoder.network).items()})

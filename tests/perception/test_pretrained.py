@@ -173,6 +173,26 @@ def test_a_checkpoint_gives_the_same_outputs_when_the_network_is_gone(tmp_path, 
     assert str(source) not in (tmp_path / "model" / "config.json").read_text()
 
 
+def published(name):
+    """What a weight is called in the files that the networks' authors publish, and in older transformers."""
+    for new, old in (
+        ("q_proj", "attention.query"),
+        ("k_proj", "attention.key"),
+        ("v_proj", "attention.value"),
+    ):
+        name = name.replace(f"encoder.layer.0.attention.{new}", f"encoder.layer.0.attention.{old}")
+    name = name.replace("encoder.layer.0.attention.o_proj", "encoder.layer.0.attention.output.dense")
+    return name.replace("network.model.layer.", "network.layer.")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_checkpoint_is_read_whichever_transformers_named_its_weights(folders, kind):
+    made = encoder(from_pretrained(folders[kind]))
+    weights = {published(name): value + 1 for name, value in made.state_dict().items()}
+    made.load_state_dict(weights)
+    assert all(torch.equal(value, weights[published(name)]) for name, value in made.state_dict().items())
+
+
 def test_patches_as_the_state_are_imagined_by_a_predictor_with_as_many_tokens(dinov2):
     settings = from_pretrained(dinov2, pooled="patches", size=3)
     predictor = History(depth=1, heads=2, head_size=4, hidden=8, projection=8, tokens=settings.tokens)
