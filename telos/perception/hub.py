@@ -41,7 +41,7 @@ _RESAMPLE = {2: "bilinear", 3: "bicubic"}  # Pillow's numbers
 _ASIDE = ("_name_or_path", "architectures", "dtype", "torch_dtype", "id2label", "label2id")
 _NAMES = (
     # What versions of transformers call the same weights, as published and since.
-    (r"\.attention\.attention\.(q|k|v)(uery|ey|alue)\.", r".attention.\1_proj."),
+    (r"\.attention\.attention\.([qkv])\w+\.", r".attention.\1_proj."),
     (r"\.attention\.output\.dense\.", ".attention.o_proj."),
     (r"^model\.layer\.", "layer."),
 )
