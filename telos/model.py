@@ -6,7 +6,7 @@ import functools
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -20,7 +20,14 @@ from telos.configuration import from_dict, to_dict
 from telos.cost import Readout
 from telos.errors import CheckpointError, TelosError, UnknownName
 from telos.files import atomic_path, sync
-from telos.perception import POSITION_SCALE, BroadcastDecoder, Encoder, Keypoints, PerceptionSettings
+from telos.perception import (
+    POSITION_SCALE,
+    BroadcastDecoder,
+    Encoder,
+    Keypoints,
+    PerceptionSettings,
+    Pretrained,
+)
 from telos.types import ActionSpace, Observation, Policy, Reading, Trajectory
 from telos.world_model import Glimpse, InverseDynamics, Predictor, PredictorSettings
 
@@ -56,7 +63,12 @@ class ModelConfig:
     @property
     def state_size(self) -> int:
         """D, the size of what moves: the part of a state that is imagined."""
-        return self.pose_size * self.frames
+        return self.pose_size * self.poses
+
+    @property
+    def poses(self) -> int:
+        """How many frames' poses what moves tells: all, or one where perception sees them as one clip."""
+        return 1 if self.perception.clip else self.frames
 
     @property
     def pose_size(self) -> int:
@@ -87,7 +99,7 @@ class Model(nn.Module):
         self.predictors = nn.ModuleList(
             config.predictor.build(
                 size=config.state_size,
-                frames=config.frames,
+                frames=config.poses,
                 space=space,
                 keypoints=perception.keypoints,
                 scene_channels=perception.scene_channels,
@@ -101,7 +113,7 @@ class Model(nn.Module):
         self.decoder: BroadcastDecoder | None = None
         self.reflex: ReactivePolicy | None = None
         self.readouts = nn.ModuleDict()
-        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        _channels_last(self)
 
     def encode(self, observation: Observation) -> Tensor:
         """The states `[B, D + scene]` of observations whose pixels are `[B, frames, C, H, W]`."""
@@ -263,7 +275,7 @@ class Model(nn.Module):
         config = {
             "format": FORMAT,
             "version": VERSION,
-            "model": to_dict(self.config),
+            "model": to_dict(_self_contained(self.config)),
             "readouts": sorted(self.readouts),
             "decoder": self.decoder is not None,
             "reflex": self.reflex is not None,
@@ -306,7 +318,8 @@ class Model(nn.Module):
             raise CheckpointError(
                 f"The checkpoint {folder} cannot be read: {error}. Copy it again or train it again."
             ) from error
-        return model.to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
+        _channels_last(model)
+        return model.eval()
 
 
 def read_checkpoint_config(folder: str | Path) -> dict[str, Any]:
@@ -329,6 +342,20 @@ def read_checkpoint_config(folder: str | Path) -> dict[str, Any]:
             "Train again, or install the telos that wrote it."
         )
     return config
+
+
+def _channels_last(model: nn.Module) -> None:
+    """Lay weights out as convolutions over pictures are fastest; those over clips have another rank."""
+    for value in (*model.parameters(), *model.buffers()):
+        if value.ndim == 4:
+            value.data = value.data.contiguous(memory_format=torch.channels_last)
+
+
+def _self_contained(config: ModelConfig) -> ModelConfig:
+    """The configuration of a model whose weights are in its checkpoint, wherever they came from."""
+    if not isinstance(config.perception, Pretrained):
+        return config
+    return replace(config, perception=replace(config.perception, source=""))
 
 
 def _same_shapes(path: Path, config: Mapping[str, Any]) -> bool:

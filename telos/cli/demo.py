@@ -245,6 +245,7 @@ class Demo:
 def _training(recipe: Recipe) -> float:
     """Roughly how many minutes training takes on two cores: the frames that are encoded or drawn."""
     first, decoder = recipe.representation, recipe.heads.decoder
+    assert first is not None
     learned = first.optimisation.steps * first.optimisation.batch * (first.horizon + 1)
     encoded = recipe.collection.episodes * recipe.collection.length / 3
     drawn = decoder.steps * decoder.batch

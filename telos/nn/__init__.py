@@ -1,6 +1,6 @@
 """Building blocks with no JEPA meaning."""
 
-from telos.nn.blocks import ResidualConv, SpatialSoftmax, cell_centres, mlp, projector
+from telos.nn.blocks import ResidualConv, SpatialSoftmax, cell_centres, mlp, normalised_head, projector
 from telos.nn.transformer import ConditionedBlock, Seen, TransformerBlock
 
 __all__ = [
@@ -11,5 +11,6 @@ __all__ = [
     "TransformerBlock",
     "cell_centres",
     "mlp",
+    "normalised_head",
     "projector",
 ]

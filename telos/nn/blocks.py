@@ -25,6 +25,20 @@ def projector(inputs: int, hidden: int, outputs: int) -> nn.Sequential:
     )
 
 
+def normalised_head(inputs: int, hidden: int, outputs: int) -> nn.Sequential:
+    """One hidden layer: `[N, inputs]` to `[N, outputs]`, each with mean 0 and deviation 1 over a batch.
+
+    The last normalisation has no scale, which keeps every output from collapsing.
+    """
+    return nn.Sequential(
+        nn.Linear(inputs, hidden),
+        nn.LayerNorm(hidden),
+        nn.ReLU(),
+        nn.Linear(hidden, outputs, bias=False),
+        nn.BatchNorm1d(outputs, affine=False),
+    )
+
+
 class ResidualConv(nn.Module):
     """Two 3x3 convolutions around an identity: `[N, C, H, W]` to the same shape."""
 

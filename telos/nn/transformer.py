@@ -72,27 +72,33 @@ class ConditionedBlock(nn.Module):
         """Tokens `[N, T, D]` to the same shape, and the keys and values of all tokens so far.
 
         Args:
-            tokens: the newest tokens, oldest first. With `seen` there may be one only.
-            modulations: theirs, `[N, T, 6 * D]`.
+            tokens: the newest tokens, oldest first, in groups of one or more that see each other and all
+                before them. With `seen` there may be one group only.
+            modulations: one of each group, `[N, T / group, 6 * D]`.
             seen: keys and values of the tokens before them.
-            last: only the last token is wanted: `[N, 1, D]` comes back.
+            last: only the last group is wanted: `[N, group, D]` comes back.
         """
+        group = tokens.shape[1] // modulations.shape[1]
+        if group > 1:
+            modulations = modulations.repeat_interleave(group, 1)
         shift, scale, gate, mlp_shift, mlp_scale, mlp_gate = modulations.chunk(6, dim=-1)
         inside = self.before_attention(_modulated(self.first(tokens), shift, scale))
         query, key, value = _heads(self.qkv(inside), 3, self.heads)
         if seen is not None:
-            assert tokens.shape[1] == 1, "after cached tokens they come one at a time"
+            assert tokens.shape[1] == group, "after cached tokens they come one group at a time"
             key, value = torch.cat([seen.key, key], 2), torch.cat([seen.value, value], 2)
         if last:
-            query, tokens = query[:, :, -1:], tokens[:, -1:]
-            gate, mlp_gate = gate[:, -1:], mlp_gate[:, -1:]
-            mlp_shift, mlp_scale = mlp_shift[:, -1:], mlp_scale[:, -1:]
+            query, tokens = query[:, :, -group:], tokens[:, -group:]
+            gate, mlp_gate = gate[:, -group:], mlp_gate[:, -group:]
+            mlp_shift, mlp_scale = mlp_shift[:, -group:], mlp_scale[:, -group:]
+        several = query.shape[2] > group
         told = nn.functional.scaled_dot_product_attention(
             query,
             key,
             value,
             dropout_p=self.dropout.p if self.training else 0.0,
-            is_causal=query.shape[2] > 1,
+            attn_mask=_grouped(query.shape[2], group, query.device) if several and group > 1 else None,
+            is_causal=several and group == 1,
         )
         tokens = tokens + gate * self.dropout(self.out(told.transpose(1, 2).flatten(2)))
         inside = self.before_mlp(_modulated(self.second(tokens), mlp_shift, mlp_scale))
@@ -103,6 +109,12 @@ class ConditionedBlock(nn.Module):
 def _heads(joined: Tensor, parts: int, heads: int) -> tuple[Tensor, ...]:
     """`[N, T, parts * heads * head]` to `parts` tensors `[N, heads, T, head]`."""
     return joined.unflatten(-1, (parts, heads, -1)).permute(2, 0, 3, 1, 4).unbind(0)
+
+
+def _grouped(time: int, group: int, device: torch.device) -> Tensor:
+    """Who sees whom, `[time, time]`: groups of tokens see themselves and those before them."""
+    number = torch.arange(time, device=device) // group
+    return number[:, None] >= number
 
 
 def _modulated(normalised: Tensor, shift: Tensor, scale: Tensor) -> Tensor:

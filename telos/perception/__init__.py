@@ -5,8 +5,9 @@ from telos.perception.encoder import Encoder
 from telos.perception.features import FeatureEncoder, Features
 from telos.perception.keypoints import POSITION_SCALE, KeypointEncoder, Keypoints
 from telos.perception.patches import PatchEncoder, Patches
+from telos.perception.pretrained import Pixels, Pooled, Pretrained, PretrainedEncoder, from_pretrained
 
-PerceptionSettings = Keypoints | Features | Patches
+PerceptionSettings = Keypoints | Features | Patches | Pretrained
 """The settings of every encoder."""
 
 __all__ = [
@@ -20,4 +21,9 @@ __all__ = [
     "PatchEncoder",
     "Patches",
     "PerceptionSettings",
+    "Pixels",
+    "Pooled",
+    "Pretrained",
+    "PretrainedEncoder",
+    "from_pretrained",
 ]

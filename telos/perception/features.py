@@ -8,6 +8,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
+from telos.nn import normalised_head
 from telos.perception.encoder import Encoder
 
 
@@ -20,6 +21,7 @@ class Features:
 
     keypoints: ClassVar[int] = 0
     scene_channels: ClassVar[int] = 0
+    clip: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         if self.features < 1 or self.width < 1:
@@ -71,13 +73,7 @@ class FeatureEncoder(Encoder):
             nn.Flatten(),
         )
         cells = -(-image_size[0] // 8) * -(-image_size[1] // 8)
-        self.head = nn.Sequential(
-            nn.Linear(2 * width * cells, 16 * width),
-            nn.LayerNorm(16 * width),
-            nn.ReLU(),
-            nn.Linear(16 * width, features, bias=False),
-            nn.BatchNorm1d(features, affine=False),
-        )
+        self.head = normalised_head(2 * width * cells, 16 * width, features)
 
     def standardise_by(self, frames: Tensor) -> None:
         """Take the mean picture, and each channel's deviation from it, from a sample `[N, C, H, W]`."""

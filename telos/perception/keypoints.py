@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -21,6 +22,8 @@ class Keypoints:
     keypoints: int = 2
     scene_channels: int = 2  # of the map of what stays, which the predictor looks at; 0: there is none
     width: int = 8
+
+    clip: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         if self.keypoints < 1 or self.width < 1 or self.scene_channels < 0:

@@ -29,6 +29,7 @@ class Patches:
 
     keypoints: ClassVar[int] = 0
     scene_channels: ClassVar[int] = 0
+    clip: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         for name in ("size", "grid", "patch", "width", "depth", "heads", "projection"):

@@ -31,6 +31,7 @@ def _configurator() -> Configurator:
 def rooms_long() -> Recipe:
     """TwoRooms with an hour to train."""
     short = rooms()
+    assert short.representation is not None
     return replace(
         short,
         name="rooms-long",

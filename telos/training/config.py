@@ -96,7 +96,11 @@ class Sketched:
 
 @dataclass(frozen=True)
 class Prediction:
-    """The second stage: the predictors alone, each on its own windows, on states of the frozen encoder."""
+    """The second stage: the predictors alone, each on its own windows, on states of the frozen encoder.
+
+    A predictor that looks back (`History`) is told the states of its window, as DINO-WM's is (arXiv
+    2411.04983); `horizon` is then at most its length. Another is trained on what it imagined itself.
+    """
 
     optimisation: Optimisation = field(
         default_factory=lambda: Optimisation(steps=4000, batch=256, learning_rate=1e-3, clip=4.0)
@@ -137,7 +141,7 @@ class Recipe:
     world: str
     collection: Collection = field(default_factory=Collection)
     architecture: Architecture = field(default_factory=Architecture)
-    representation: Representation | Sketched = field(default_factory=Representation)
+    representation: Representation | Sketched | None = field(default_factory=Representation)  # None: given
     prediction: Prediction | None = field(default_factory=Prediction)
     heads: Heads = field(default_factory=Heads)
     configurator: Configurator = field(default_factory=Configurator)

@@ -24,7 +24,7 @@ from telos.training.latents import Latents
 from telos.training.representation import representation_loss
 from telos.training.run import Run, Step
 from telos.training.sketched import sketched_loss
-from telos.world_model import GlimpsePredictor
+from telos.world_model import GlimpsePredictor, HistoryPredictor, Predictor
 
 INDICATORS_EVERY = 50
 
@@ -42,29 +42,33 @@ def train(
 ) -> Model:
     """Train what `recipe` says on the training episodes of `store`; the model is in `folder/model`.
 
-    Stages: the representation (encoder, predictor and inverse dynamics together), the predictors on
-    frozen states, a decoder, readouts. A run that was stopped goes on where it last saved, to the same
-    losses; a finished one only fits its readouts again, and with `reflex` what `recipe.configurator` plans
-    when it explores becomes a reactive policy (`fit_reflex`). `folder/metrics.jsonl` holds the curves, and
-    the state to go on from is saved after every `save_seconds` CPU seconds (0: after every step).
+    Stages: the representation (encoder, predictor and inverse dynamics together; not where a pretrained
+    network is taken as it is), the predictors on frozen states, a decoder, readouts. A run that was stopped
+    goes on where it last saved, to the same losses; a finished one only fits its readouts again, and with
+    `reflex` what `recipe.configurator` plans when it explores becomes a reactive policy (`fit_reflex`).
+    `folder/metrics.jsonl` holds the curves, and the state to go on from is saved after every `save_seconds`
+    CPU seconds (0: after every step).
 
     Errors: `TrainingError` if a loss is not finite or the representation has collapsed (unless
-    `allow_collapse`); `CheckpointError` if `folder` holds another run, or one that is training now.
+    `allow_collapse`); `CheckpointError` if `folder` holds another run, or one that is training now;
+    `ValueError` if the recipe has no stage that trains what is to be trained.
     """
     folder = Path(folder)
     config = model_config(store, recipe)
     model = _new_model(config, store, recipe, seed)
+    _check_stages(model, recipe)
     with Run(folder, model, _fingerprint(store, recipe, seed), seed=seed) as run:
         parts = (model.encoder, model.predictor, model.inverse)
         learned = [value for part in parts if part is not None for value in part.parameters()]
-        run.stage_loop(
-            "representation",
-            learned,
-            _representation_step(model, store, recipe.representation, allow_collapse=allow_collapse),
-            recipe.representation.optimisation,
-            progress=progress,
-            save_seconds=save_seconds,
-        )
+        if recipe.representation is not None:
+            run.stage_loop(
+                "representation",
+                [value for value in learned if value.requires_grad],
+                _representation_step(model, store, recipe.representation, allow_collapse=allow_collapse),
+                recipe.representation.optimisation,
+                progress=progress,
+                save_seconds=save_seconds,
+            )
         model.encoder.eval()
         # Encoding every frame takes a while, and only this stage needs it.
         if recipe.prediction is not None and "prediction" not in run.finished:
@@ -132,6 +136,20 @@ def _new_model(config: ModelConfig, store: EpisodeStore, recipe: Recipe, seed: i
     return model
 
 
+def _check_stages(model: Model, recipe: Recipe) -> None:
+    """`ValueError` if something would stay as it was made."""
+    if recipe.representation is not None:
+        return
+    if any(value.requires_grad for value in model.encoder.parameters()) or model.inverse is not None:
+        raise ValueError(
+            "representation must be given unless perception is frozen, without a head, and recovered is "
+            f"'none'; got None with {type(model.config.perception).__name__} and "
+            f"recovered={model.config.recovered!r}. Give Representation(...) or Sketched(...)."
+        )
+    if recipe.prediction is None:
+        raise ValueError("a recipe must train its predictors; got representation=None and prediction=None.")
+
+
 def _representation_step(
     model: Model, store: EpisodeStore, settings: Representation | Sketched, *, allow_collapse: bool
 ) -> Step:
@@ -176,15 +194,19 @@ def _check_collapse(values: dict[str, float | Tensor], step: int) -> None:
 
 def _prediction_step(model: Model, store: EpisodeStore, settings: Prediction, progress: Progress) -> Step:
     """Train the predictors alone on cached states: no pixel is encoded twice, so windows can be long."""
-    latents = Latents(model, store, settings.horizon * model.config.action_space.block, progress)
-    batch = settings.optimisation.batch
+    _check_horizon(model.predictor, settings)
+    block, batch = model.config.action_space.block, settings.optimisation.batch
+    latents = Latents(model, store, settings.horizon * block, progress)
 
     def step(generator: torch.Generator, number: int) -> tuple[Tensor, dict[str, float | Tensor]]:
         losses = []
         for predictor in model.predictors:
-            assert isinstance(predictor, GlimpsePredictor)
             states, actions, scene = latents.sample(batch, generator)
             noise = settings.noise * torch.rand(batch, 1, 1, generator=generator)
+            if isinstance(predictor, HistoryPredictor):
+                losses.append(_told(model, predictor, states[:, ::block], actions, noise, generator))
+                continue
+            assert isinstance(predictor, GlimpsePredictor)
             now, imagined = states[:, :1], []
             for time in range(actions.shape[1]):
                 disturbed = now + noise * torch.randn(now.shape, generator=generator)
@@ -196,6 +218,29 @@ def _prediction_step(model: Model, store: EpisodeStore, settings: Prediction, pr
         return total, {"long_prediction": total.detach() / len(losses)}
 
     return step
+
+
+def _check_horizon(predictor: Predictor, settings: Prediction) -> None:
+    if isinstance(predictor, HistoryPredictor) and predictor.settings.length < settings.horizon:
+        raise ValueError(
+            f"prediction.horizon must be at most the length of the history, {predictor.settings.length}; got "
+            f"{settings.horizon}. Give History(length={settings.horizon})."
+        )
+
+
+def _told(
+    model: Model,
+    predictor: HistoryPredictor,
+    states: Tensor,
+    actions: Tensor,
+    noise: Tensor,
+    generator: torch.Generator,
+) -> Tensor:
+    """How badly each of `states` `[B, T+1, D]` is predicted from those before it, a block apart; a scalar."""
+    told = states[:, :-1] + noise * torch.randn(states[:, :-1].shape, generator=generator)
+    with model.precision():
+        predicted = predictor(told, actions.unflatten(1, (told.shape[1], -1)).flatten(2)).float()
+    return ssl.prediction_loss(predicted, states[:, 1:])
 
 
 def _fingerprint(store: EpisodeStore, recipe: Recipe, seed: int) -> str:

@@ -22,9 +22,11 @@ def noise(*shape, seed=1):
     return torch.randn(*shape, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
 
 
+@pytest.mark.parametrize("tokens", [1, 3])
 @pytest.mark.parametrize("length", [1, 2, 3, 7])
-def test_imagining_is_predicting_from_each_window_anew(length):
-    predictor, begin, blocks = new_predictor(length=length), noise(2, 3, 6), noise(2, 3, 5, 6, seed=2)
+def test_imagining_is_predicting_from_each_window_anew(length, tokens):
+    predictor = new_predictor(length=length, tokens=tokens)
+    begin, blocks = noise(2, 3, 6), noise(2, 3, 5, 6, seed=2)
     states = [begin.flatten(0, 1)]
     for step in range(5):
         window = slice(max(0, step + 1 - length), step + 1)
@@ -32,13 +34,22 @@ def test_imagining_is_predicting_from_each_window_anew(length):
     torch.testing.assert_close(predictor.imagine(begin, blocks, None).flatten(0, 1), torch.stack(states, 1))
 
 
-def test_a_prediction_sees_no_later_state_or_action():
-    predictor, states, blocks = new_predictor(), noise(2, 3, 6), noise(2, 3, 6, seed=2)
+@pytest.mark.parametrize("tokens", [1, 3])
+def test_a_prediction_sees_no_later_state_or_action(tokens):
+    predictor, states, blocks = new_predictor(tokens=tokens), noise(2, 3, 6), noise(2, 3, 6, seed=2)
     later_states, later_blocks = states.clone(), blocks.clone()
     later_states[:, 2], later_blocks[:, 2] = 9.0, 9.0
     found, other = predictor(states, blocks), predictor(later_states, later_blocks)
     torch.testing.assert_close(found[:, :2], other[:, :2])
     assert not torch.allclose(found[:, 2], other[:, 2])
+
+
+def test_tokens_of_patches_see_all_of_their_own_time():
+    predictor, states, blocks = new_predictor(tokens=3), noise(1, 2, 6), noise(1, 2, 6, seed=2)
+    states.requires_grad_()
+    predictor(states, blocks)[0, 0, 0].backward()  # of the first patch, one block after the first state
+    assert (states.grad[0, 0] != 0).all()
+    assert (states.grad[0, 1] == 0).all()
 
 
 def test_the_energy_of_what_is_imagined_has_the_gradient_of_finite_differences():
