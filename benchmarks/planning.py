@@ -5,7 +5,9 @@
 
 The same weights, start frames and goal frames go to both. The peer's CEM plans each state (300 candidates,
 30 iterations); its candidates of two states are scored by telos, iteration by iteration (the same
-candidates), and the planner of the recipe plans all states (the same energy). On one thread and on two.
+candidates), and the planner of the recipe plans all states (the same energy), in a box of actions that the
+peer's plans leave, and within the world's bounds. On one thread and on two. Memory is measured on frames of
+224 px, the published size, with random weights.
 Every part runs in a process of its own and its result is kept in FOLDER, so that a run that was stopped
 goes on. Writes `results/planning_lewm.json` and prints it as the last line.
 
@@ -47,6 +49,10 @@ ROOT = Path(__file__).parent.parent
 RESULT = ROOT / "results" / "planning_lewm.json"
 SAMPLES, ITERATIONS, HORIZON, BLOCK, TOP = 300, 30, 5, 5, 30  # the peer's
 RECIPE = "lewm-short"
+FREE = 4.0
+"""Half the width of the box, in pixels per step, in which the same energy is looked for.
+
+The peer knows no bounds: a third of its steps are longer than the world's longest, 2.4 px, some 11 px."""
 
 
 def prepare(folder: Path, model_folder: Path, data: Path, states: int) -> None:
@@ -132,12 +138,15 @@ def _energy(problem: Problem, candidates: Tensor) -> Tensor:
     return problem.cost(trajectory)[0, :, 0] * trajectory.states.shape[-1]
 
 
-def same_energy(model: Model, data: Any) -> dict[str, Any]:
-    """What the recipe's planner reaches for every state, one state at a time."""
+def same_energy(model: Model, data: Any, *, free: bool) -> dict[str, Any]:
+    """What the recipe's planner reaches for every state, one at a time; `free`: in a box of `FREE`."""
     planner, found = recipes.get(RECIPE).configurator.explore.planner, []
     for start, goal in zip(data["start"], data["goal"], strict=True):
         memory, began = Memory(), cpu_seconds()
         problem = problem_of(model, start, goal)
+        if free:
+            space = replace(model.config.action_space, low=(-FREE,) * 2, high=(FREE,) * 2, max_norm=None)
+            problem = replace(problem, levels=(replace(problem.level, action_space=space),))
         plan = planner(problem)
         used = cpu_seconds() - began
         with torch.inference_mode():
@@ -148,12 +157,30 @@ def same_energy(model: Model, data: Any) -> dict[str, Any]:
     return {name: [each[name] for each in found] for name in found[0]}
 
 
+@torch.inference_mode()
+def as_executed(model: Model, data: Any, plans: Tensor) -> list[float]:
+    """The energies of the peer's plans `[N, T, size]` where actions are shortened to the world's bound."""
+    pairs = zip(data["start"], data["goal"], model.config.action_space.project(plans), strict=True)
+    return [float(_energy(problem_of(model, start, goal), plan[None])) for start, goal, plan in pairs]
+
+
 def measure_ours(folder: Path, part: str, threads: int) -> None:
     """One part of our side, in this process; its result in FOLDER."""
     torch.set_num_threads(threads)
+    path = folder / f"ours-{part}-{threads}.json"
+    if part == "full":
+        path.write_text(json.dumps(full_size(folder)))
+        return
     (model, deviation), data = ours(folder), np.load(folder / "observations.npz")
     if part == "energy":
-        result = same_energy(model, data)
+        peer = np.load(folder / "peer-all" / "plans.npz")
+        plans = torch.from_numpy(peer["plans"]) * deviation.repeat(BLOCK)
+        data = {name: data[name][: len(plans) if threads == 1 else 10] for name in ("start", "goal")}
+        result = {
+            "free": same_energy(model, data, free=True),
+            "within_bounds": same_energy(model, data, free=False),
+            "peer_as_executed": as_executed(model, data, plans[: len(data["start"])]),
+        }
     else:
         recorded = np.load(folder / "peer-recorded-1" / "plans.npz")
         candidates = torch.from_numpy(recorded["candidates"]) * deviation.repeat(BLOCK)
@@ -161,10 +188,23 @@ def measure_ours(folder: Path, part: str, threads: int) -> None:
         theirs = torch.from_numpy(recorded["costs"])
         result |= {
             "largest_relative_difference": float(((energies - theirs).abs() / theirs.abs()).max()),
+            "largest_difference_over_median": float((energies - theirs).abs().max() / theirs.median()),
             "fewest_elites_shared": _shared(energies, theirs),
             "matmul": matmul_rates(size=2048, seconds=3.0),
         }
-    (folder / f"ours-{part}-{threads}.json").write_text(json.dumps(result | {"machine": machine()}))
+    path.write_text(json.dumps(result | {"machine": machine()}))
+
+
+def full_size(folder: Path) -> dict[str, Any]:
+    """The peer's candidates of one plan on frames of 224 px, LeWM's own, with random weights: the memory."""
+    config = replace(ours(folder)[0].config, frame_shape=(224, 224, 3), perception=Patches())
+    model = load_lewm(folder / "full.safetensors", config, action_deviation=torch.ones(2))
+    recorded = np.load(folder / "peer-full" / "plans.npz")
+    energies, result = same_candidates(
+        model, np.load(folder / "full.npz"), torch.from_numpy(recorded["candidates"])
+    )
+    theirs = torch.from_numpy(recorded["costs"])
+    return result | {"largest_relative_difference": float(((energies - theirs).abs() / theirs.abs()).max())}
 
 
 def _shared(ours: Tensor, theirs: Tensor) -> int:
@@ -188,6 +228,8 @@ def compare(folder: Path, peer_python: str, states: int) -> dict[str, Any]:
     """Everything, on one thread and on two."""
     here = [sys.executable, "-m", "benchmarks.planning", "--folder", str(folder), "--part"]
     peer = [peer_python, "-m", "benchmarks.peers.stable_worldmodel", "plan", str(folder / "lewm.safetensors")]
+    everything = [*peer, str(folder / "observations.npz"), str(folder / "peer-all"), "--threads", "1"]
+    peer_all = run(folder, "peer-all/figures.json", everything, 1)
     result: dict[str, Any] = {}
     two = folder / "two.npz"
     data = np.load(folder / "observations.npz")
@@ -204,19 +246,34 @@ def compare(folder: Path, peer_python: str, states: int) -> dict[str, Any]:
         peer_few = run(folder, f"{few}/figures.json", [*peer, str(two), str(folder / few), *flags], threads)
         same = run(folder, f"ours-candidates-{threads}.json", [*here, "candidates", *flags], threads)
         ours_energy = run(folder, f"ours-energy-{threads}.json", [*here, "energy", *flags], threads)
-        result[f"threads_{threads}"] = _figures(peer_few, same, ours_energy)
-    everything = [*peer, str(folder / "observations.npz"), str(folder / "peer-all"), "--threads", "1"]
-    peer_all = run(folder, "peer-all/figures.json", everything, 1)
-    one = result["threads_1"]
-    energies = json.loads((folder / "ours-energy-1.json").read_text())["energy"]
-    one["peer_cpu_seconds_per_plan_of_all"] = statistics.mean(peer_all["cpu_seconds"])
+        result[f"threads_{threads}"] = _figures(peer_few, same, ours_energy["free"])
+    large = np.repeat(np.repeat(data["start"][:1], 4, 1), 4, 2)
+    np.savez(folder / "full.npz", start=large, goal=np.repeat(np.repeat(data["goal"][:1], 4, 1), 4, 2))
+    if not (folder / "full.safetensors").exists():
+        making = [peer_python, "-m", "benchmarks.peers.stable_worldmodel", "init"]
+        subprocess.run([*making, str(folder / "full.safetensors")], check=True, cwd=ROOT)
+    whole = [*peer[:-1], str(folder / "full.safetensors"), str(folder / "full.npz")]
+    peer_full = run(folder, "peer-full/figures.json", [*whole, str(folder / "peer-full"), "--record"], 1)
+    full = run(folder, "ours-full-1.json", [*here, "full"], 1)
+    told = json.loads((folder / "ours-energy-1.json").read_text())
+    theirs, free, within = peer_all["energy_of_plan"], told["free"], told["within_bounds"]
     return {
-        **one,
-        "ratio_same_energy": one["peer_cpu_seconds_per_plan"] / one["planner_cpu_seconds_per_plan"],
-        "energy": statistics.median(energies),
-        "peer_energy": statistics.median(peer_all["energy_of_plan"]),
+        **result["threads_1"],
+        "peak_megabytes": full["memory"][0]["peak_memory_mib"],
+        "peer_peak_megabytes": peer_full["peak_memory_mib"][0],
+        "peak_rise_megabytes": full["memory"][0]["peak_rise_mib"],
+        "peer_peak_rise_megabytes": peer_full["peak_rise_mib"][0],
+        "memory_is_of": "one plan with the same candidates, frames of 224 px, random weights",
+        "peer_cpu_seconds_per_plan_of_all": statistics.mean(peer_all["cpu_seconds"]),
+        "energy": statistics.median(free["energy"]),
+        "peer_energy": statistics.median(theirs),
         "states": states,
-        "states_no_worse": sum(a <= b for a, b in zip(energies, peer_all["energy_of_plan"], strict=True)),
+        "states_no_worse": sum(a <= b for a, b in zip(free["energy"], theirs, strict=True)),
+        "evaluations_per_plan": statistics.median(free["evaluations"]),
+        "energy_within_bounds": statistics.median(within["energy"]),
+        "cpu_seconds_per_plan_within_bounds": statistics.median(within["cpu_seconds"]),
+        "peer_energy_as_executed": statistics.median(told["peer_as_executed"]),
+        "free_box_px": FREE,
         "recipe": RECIPE,
         "planner": to_dict(recipes.get(RECIPE).configurator.explore),
         "peer_settings": peer_all["settings"],
@@ -231,11 +288,13 @@ def _figures(peer: dict[str, Any], same: dict[str, Any], energy: dict[str, Any])
     flops = same["flops"] * ITERATIONS
     rate = max(same["matmul"].values())
     seconds, theirs = min(same["cpu_seconds"]), min(peer["cpu_seconds"])
+    planned = statistics.median(energy["cpu_seconds"])
     return {
         "peer_cpu_seconds_per_plan": theirs,
         "cpu_seconds_per_plan": seconds,
         "ratio_same_candidates": theirs / seconds,
-        "planner_cpu_seconds_per_plan": statistics.median(energy["cpu_seconds"]),
+        "planner_cpu_seconds_per_plan": planned,
+        "ratio_same_energy": theirs / planned,
         "floor_cpu_seconds": flops / rate,
         "ratio_to_floor": seconds / (flops / rate),
         "flops_per_plan": flops,
@@ -245,6 +304,7 @@ def _figures(peer: dict[str, Any], same: dict[str, Any], energy: dict[str, Any])
         "peak_rise_megabytes": same["memory"][-1]["peak_rise_mib"],
         "peer_peak_rise_megabytes": peer["peak_rise_mib"][-1],
         "largest_relative_difference": same["largest_relative_difference"],
+        "largest_difference_over_median": same["largest_difference_over_median"],
         "fewest_elites_shared": same["fewest_elites_shared"],
     }
 
@@ -263,7 +323,7 @@ def quick() -> dict[str, Any]:
     data = {"start": frames[0], "goal": frames[1]}
     candidates = torch.randn(1, 1, SAMPLES, HORIZON, space.size, generator=torch.Generator().manual_seed(0))
     _, scored = same_candidates(model, data, candidates)
-    planned = same_energy(model, data)
+    planned = same_energy(model, data, free=False)
     rates = matmul_rates(size=1024, seconds=1.0)
     return {
         "cpu_seconds_per_iteration": scored["cpu_seconds"][0],
@@ -286,7 +346,7 @@ def main() -> None:
     parser.add_argument("--peer-python")
     parser.add_argument("--states", type=int, default=50)
     parser.add_argument("--folder", type=Path, default=Path("runs/planning"))
-    parser.add_argument("--part", choices=("candidates", "energy"), help=argparse.SUPPRESS)
+    parser.add_argument("--part", choices=("candidates", "energy", "full"), help=argparse.SUPPRESS)
     parser.add_argument("--threads", type=int, default=1, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.quick:

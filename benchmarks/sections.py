@@ -82,6 +82,9 @@ def planning(result: Result) -> str:
     lines.append(
         _line([f"energy of the plan, median of {result['states']}", *(f"{e:.3f}" for e in energies), ""])
     )
+    bounded = (result["energy_within_bounds"], result["peer_energy_as_executed"])
+    label = "energy as executed: steps no longer than the world's"
+    lines.append(_line([label, *(f"{e:.3f}" for e in bounded), ""]))
     rises = (result["peak_rise_megabytes"], result["peer_peak_rise_megabytes"])
     lines.append(
         _line(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from telos.actor import LBFGS, Gradient, RandomShooting, Relay
+from telos.actor import CEM, LBFGS, Gradient, Relay
 from telos.configurator import Configurator
 from telos.perception import Patches
 from telos.training.config import Architecture, Collection, Optimisation, Recipe, Sketched
@@ -56,8 +56,8 @@ def lewm_short() -> Recipe:
 def _configurator() -> Configurator:
     """Five blocks of five steps ahead, all executed, as LeWM's protocol has it.
 
-    A smooth energy of fifty free actions: one round of samples, and descent from the best four.
+    A smooth energy of fifty free actions: a few rounds of samples, and descent from the best four.
     """
-    planner = Relay(((1, RandomShooting(candidates=64)), (17, Gradient(starts=4, stepper=LBFGS()))))
-    plan = Configuration(planner, horizon=5, budget=Budget(18), replan_every=25)
+    planner = Relay(((5, CEM(candidates=32, elites=6)), (20, Gradient(starts=4, stepper=LBFGS()))))
+    plan = Configuration(planner, horizon=5, budget=Budget(25), replan_every=25)
     return Configurator(explore=plan, track=plan, settle=plan)
