@@ -28,7 +28,7 @@ from benchmarks.meter import machine
 ROOT = Path(__file__).parent.parent
 RESULT = ROOT / "results" / "planning_peers.json"
 SHARES = (1.0, 0.25, 0.1, 0.025)
-STATES = 4
+STATES = 2
 
 
 def measured(folder: Path, command: list[str], model: list[str], flags: list[str]) -> dict[str, Any]:
