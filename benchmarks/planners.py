@@ -284,7 +284,8 @@ def main() -> None:
     given.folder.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
         rooms = given.rooms or stack.enter_context(as_file(files("telos") / "assets" / "rooms"))
-        models = {name: Model.load(given.reacher if name == "reacher" else rooms) for name in settings}
+        paths = {name: given.reacher if name == "reacher" else rooms for name in settings}
+        models = {} if given.collect else {name: Model.load(path) for name, path in paths.items()}
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory())) if given.quick else given.folder
         for cell in [] if given.collect else cells(settings, given.planner):
             measure = energy if cell.measure == "energy" else success

@@ -128,7 +128,9 @@ def peers(result: Result) -> str:
         end = f"**{title}**: the peer takes {told['ratio_per_row']:.1f} times the CPU time per row"
         if best is not None:
             end += f", and {told['ratio_same_energy']:.1f} times that of `{best['planner']}` with "
-            end += f"{100 * best['share']:.3g} % of its rows, whose energy is no higher in the median"
+            end += (
+                f"{100 * best['share']:.3g} % of its rows, whose energies are no higher (by more than 0.1 %)"
+            )
         parts += [f"{end}.", "\n".join(lines)]
     return "\n\n".join([*parts, f"Made by `{result['command']}`; [file](../results/planning_peers.json)."])
 
