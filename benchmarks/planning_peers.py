@@ -9,7 +9,7 @@ that is done is kept there. Writes `results/planning_peers.json` and prints it a
 Each peer's CEM plans from a few starts. telos' planners get the same model, starts and energy, and a share
 of the peer's rows (a row is one step of the predictor for one candidate; one that a gradient goes back
 through counts as three). `ratio_per_row` compares CPU-seconds per row with telos' CEM; `ratio_same_energy`
-compares CPU-seconds with those of the cheapest of `rows` that is no worse from any start (by more than 0.1 %).
+compares CPU-seconds with those of the cheapest of `rows` that is nowhere worse (by more than 0.1 %).
 """
 
 from __future__ import annotations
