@@ -28,7 +28,7 @@ from benchmarks.meter import machine
 ROOT = Path(__file__).parent.parent
 RESULT = ROOT / "results" / "planning_peers.json"
 SHARES = (1.0, 0.25, 0.1, 0.025)
-STATES = 2
+STATES = 4
 SLACK = 1e-3  # the share by which an energy may be higher and still count as no worse
 
 
