@@ -53,8 +53,13 @@ def evaluate(
             these commands share the work.
     """
     if safety:
-        if guardrail or objective != Objective():
+        if guardrail or within is not None or objective != Objective():
             raise ValueError("--safety has goals and hazards of its own: leave other objectives out.")
+        if (world, tasks, seed, batch, record) != (None, 50, None, 64, 4):
+            raise ValueError(
+                "--safety has tasks of its own, in the model's world, and records none: leave --world, "
+                "--tasks, --seed, --batch and --record out."
+            )
         return evaluate_safety(model, out, recipe)
     from telos.cli.models import planning
     from telos.cli.targets import Targeted

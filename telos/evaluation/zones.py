@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import torch
 
-from telos.cost import Disc, ReadingGuardrail, Region, keep_in, keep_out
+from telos.cost import Disc, ReadingGuardrail, Readout, Region, keep_in, keep_out
 from telos.errors import UnknownName
 from telos.types import World
 from telos.worlds import Rooms
@@ -196,10 +195,6 @@ def built(
     if name not in world.readings:
         raise UnknownName(f"reading of {world.id}", name, world.readings)
     build = keep_in if inside else keep_out
-    return build(
-        partial(model.read, name),
-        region,
-        name=name,
-        buffer=buffer,
-        substeps=4 * model.config.action_space.block,
-    )
+    readout = model.readouts[name]
+    assert isinstance(readout, Readout)
+    return build(readout, region, name=name, buffer=buffer, substeps=4 * model.config.action_space.block)

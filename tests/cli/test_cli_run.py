@@ -68,6 +68,7 @@ def test_evaluate_measures_a_goal_and_a_region_of_the_users_own(run, tmp_path):
         (["--goal-image", "x.png"], "cannot be measured"),
         (["--guardrail", "acros"], "Did you mean across"),
         (["--keep-out", "agent_xy:dsc:1,2,3"], "Did you mean disc"),
+        (["--keep-out", "agent_xy:disc:32,6"], "region must have 2 dimensions"),
         (["--goal", "agent_xy=1,2,3", "--within", "2"], "must have 2 values"),
         (["--guardrail", "across", "--keep-in", "agent_xy:disc:1,2,3"], "give one"),
     ],
@@ -87,11 +88,14 @@ def test_evaluate_safety_writes_its_rows_and_shows_them(run, tmp_path, monkeypat
         "oracle": {**told, "name": "the same planner on the true dynamics"},
     }
     monkeypatch.setattr("telos.evaluation.safety.Safety.run", lambda safety: rows)
-    assert evaluate(run, tmp_path / "safety", "--safety") == 0
+    arguments = ["evaluate", "--model", str(run / "model"), "--out", str(tmp_path / "safety"), "--safety"]
+    assert main(arguments) == 0
     assert json.loads((tmp_path / "safety" / "safety.json").read_text()) == rows
     assert "alpha 0.3" in (shown := capsys.readouterr().out)
     assert "10.0% to 50.0%" in shown
-    assert evaluate(run, tmp_path / "safety", "--safety", "--guardrail", "across") == 1
+    for flag, value, said in (("--guardrail", "across", "objectives"), ("--tasks", "2", "--tasks")):
+        assert main([*arguments, flag, value]) == 1
+        assert said in capsys.readouterr().err
 
 
 def test_report_writes_one_file_with_what_the_run_has(run, tmp_path, capsys):
