@@ -27,6 +27,15 @@ import torch
 from benchmarks.meter import Enough, StepMeter, cpu_seconds, machine
 
 FRAMES = 17  # of a training sample: `sample_length` of its data configuration
+ALONE = {
+    "data.num_workers": 0,
+    "data.pin_mem": False,
+    "data.persistent_workers": False,
+    "logging.log_wandb": False,
+    "meta.enable_plan_eval": False,
+    "meta.load_model": False,
+}
+"""The peer's training in one process, without what is not training."""
 
 
 class Bar:
@@ -67,12 +76,7 @@ def measure(path: Path, *, batch: int, steps: int) -> dict[str, Any]:
     settings = {
         "data.batch_size": batch,
         "training.use_amp": half,
-        "data.num_workers": 0,
-        "data.pin_mem": False,
-        "data.persistent_workers": False,
-        "logging.log_wandb": False,
-        "meta.enable_plan_eval": False,
-        "meta.load_model": False,
+        **ALONE,
     }
     with tempfile.TemporaryDirectory() as folder, contextlib.suppress(Enough):
         recipe.run(str(path / "examples/ac_video_jepa/cfgs/train.yaml"), folder=folder, **settings)

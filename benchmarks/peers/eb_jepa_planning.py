@@ -29,7 +29,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.meter import Enough, Memory, cpu_seconds, machine
-from benchmarks.peers.eb_jepa import Bar
+from benchmarks.peers.eb_jepa import ALONE, Bar
 from benchmarks.peers.planners import Contest, entries, run
 from telos.cost import Goal
 from telos.types import ActionSpace, Trajectory
@@ -55,12 +55,7 @@ def train(path: Path, model: Path, *, batch: int, steps: int) -> None:
         "data.size": batch * (steps + 1),
         "optim.epochs": 1,
         "training.use_amp": False,
-        "data.num_workers": 0,
-        "data.pin_mem": False,
-        "data.persistent_workers": False,
-        "logging.log_wandb": False,
-        "meta.enable_plan_eval": False,
-        "meta.load_model": False,
+        **ALONE,
     }
     with tempfile.TemporaryDirectory() as folder, contextlib.suppress(Enough):
         recipe.run(str(path / "examples/ac_video_jepa/cfgs/train.yaml"), folder=folder, **settings)
