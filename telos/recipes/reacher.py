@@ -15,6 +15,7 @@ from telos.training.config import (
     Representation,
     Weights,
 )
+from telos.training.methods import VarianceCovariance
 from telos.types import Budget, Configuration
 from telos.world_model import Glimpse
 
@@ -38,9 +39,9 @@ def reacher() -> Recipe:
         representation=Representation(
             optimisation=Optimisation(steps=6000, batch=128, learning_rate=2e-3),
             horizon=2,
-            weights=Weights(
-                inverse=20.0, variance=0.0, covariance=1.0, temporal=0.0, around_window_mean=False
-            ),
+            method=VarianceCovariance(variance=0.0, covariance=1.0),
+            weights=Weights(inverse=20.0, temporal=0.0),
+            around_window_mean=False,
         ),
         prediction=Prediction(
             optimisation=Optimisation(steps=3000, batch=256, learning_rate=1e-3, clip=4.0),

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from telos.configurator import Configurator
 from telos.model import Recovered
 from telos.perception import Keypoints, PerceptionSettings
+from telos.training.methods import Method, VarianceCovariance
 from telos.world_model import Glimpse, PredictorSettings
 
 
@@ -51,26 +52,25 @@ class Optimisation:
 
 @dataclass(frozen=True)
 class Weights:
-    """What the terms of the representation's loss weigh."""
+    """What is asked of states beside the method, and what it weighs; 0: it is not asked."""
 
-    prediction: float = 1.0
-    inverse: float = 5.0
-    variance: float = 1.0
-    deviation: float = 0.12  # the standard deviation that variance asks for
-    around_window_mean: bool = True  # prediction, variance, covariance; where layouts differ
-    covariance: float = 0.0
-    temporal: float = 0.05
+    inverse: float = 5.0  # inverse dynamics: the actions between two states
+    endpoint: float = 0.0  # its end-point form, EP-IDM: the actions of a window, of its two ends
+    temporal: float = 0.05  # temporal similarity
+    curvature: float = 0.0  # temporal straightening
 
 
 @dataclass(frozen=True)
 class Representation:
-    """The first stage: encoder, predictor and inverse dynamics together."""
+    """The first stage: encoder, predictor and inverse dynamics together, by a method against collapse."""
 
     optimisation: Optimisation = field(
         default_factory=lambda: Optimisation(steps=1200, batch=64, learning_rate=2e-3)
     )
     horizon: int = 5  # predictor steps per window
+    method: Method = field(default_factory=VarianceCovariance)
     weights: Weights = field(default_factory=Weights)
+    around_window_mean: bool = True  # what the method compares: how windows vary, not how they differ
 
 
 @dataclass(frozen=True)

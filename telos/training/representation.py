@@ -5,52 +5,116 @@ from __future__ import annotations
 from functools import partial
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from telos import ssl
 from telos.model import Model
-from telos.training.config import Weights
+from telos.nn import mlp
+from telos.training.config import Representation
+from telos.training.methods import Seen
 from telos.world_model import unroll
 
 
-def representation_loss(
-    model: Model, pixels: Tensor, actions: Tensor, weights: Weights, *, scene_at: Tensor
-) -> tuple[Tensor, dict[str, Tensor], Tensor]:
-    """The training energy of windows: the loss, its unweighted terms, and what moves `[B, T+1, D]`.
+class RepresentationLoss(nn.Module):
+    """The training energy of windows: a method's terms, and what is asked of states beside it.
 
-    The terms are PLDM's (arXiv 2502.14819): multi-step prediction, variance, covariance, temporal
-    similarity, inverse dynamics, all of what moves; variance, covariance and similarity of its pose alone
-    (what one frame shows), since jitter between frames would earn variance. With `around_window_mean`,
-    variance and covariance are taken around each window's mean, so that a layout cannot fill the state
-    (a slow-feature collapse). The scene has no term of its own: what predicting needs of it is learned
-    through the predictor's glimpses. It is read from one frame of the window, at random, so that what
-    moves in that frame is no part of it.
+    Every method is given the same: what the encoder sees, and what the predictor imagines from the first
+    frame and the actions. The scene has no term of its own: what predicting needs of it is learned through
+    the predictor's glimpses. It is read from one frame of the window, at random, so that what moves in
+    that frame is no part of it.
 
     Args:
-        pixels: uint8 `[B, T+1, frames * C, H, W]`.
-        actions: `[B, T, block * A]`.
-        scene_at: int64 `[B]` in 0..T, the frame whose scene is used.
+        model: is trained; the parts that only training needs are this module's, beside it.
+        settings: method and weights.
+
+    Raises:
+        ValueError: actions are asked for of a model that tells none.
     """
-    encoder, rows = model.encoder, torch.arange(len(pixels), device=pixels.device)
-    with model.precision():
-        features = encoder.features(pixels.flatten(0, 1))
-        moving = encoder.moving(features).unflatten(0, pixels.shape[:2])
-        scene = encoder.scene_of(features.unflatten(0, pixels.shape[:2])[rows, scene_at])
-        predict = partial(model.predictor, scene=scene)
-        imagined = unroll(predict, moving[:, None, 0], actions[:, None])[:, 0]
-    pose = moving[..., : model.config.pose_size]
-    around = pose - pose.mean(1, keepdim=True) if weights.around_window_mean else pose
-    terms = {
-        "prediction": ssl.relative_prediction_loss(
-            imagined[:, 1:], moving[:, 1:], around_window_mean=weights.around_window_mean
-        ),
-        "inverse": inverse_dynamics(model, moving, actions),
-        "variance": ssl.variance_loss(around, target=weights.deviation),
-        "covariance": ssl.covariance_loss(around),
-        "temporal": ssl.temporal_similarity_loss(pose),
-    }
-    loss = torch.stack([getattr(weights, name) * term for name, term in terms.items()]).sum()
-    return loss, terms, moving.detach()
+
+    def __init__(self, model: Model, settings: Representation) -> None:
+        super().__init__()
+        self.model, self.settings = model, settings
+        self.criterion = settings.method.build(model)
+        weights, config = settings.weights, model.config
+        if weights.inverse and model.inverse is None:
+            raise ValueError(
+                "weights.inverse must be 0 where the model tells no actions (recovered='none'); got "
+                f"{weights.inverse}. Make the model with recovered='each' or 'mean'."
+            )
+        self.endpoint = None
+        if weights.endpoint:
+            told = settings.horizon * config.action_space.block * config.action_space.dimension
+            self.endpoint = mlp([2 * config.state_size, 256, told])
+
+    def forward(
+        self, pixels: Tensor, actions: Tensor, *, scene_at: Tensor, generator: torch.Generator
+    ) -> tuple[Tensor, dict[str, Tensor], Tensor]:
+        """The loss, its unweighted terms, and what moves `[B, T+1, D]`.
+
+        Args:
+            pixels: uint8 `[B, T+1, frames * C, H, W]`.
+            actions: `[B, T, block * A]`.
+            scene_at: int64 `[B]` in 0..T, the frame whose scene is used.
+            generator: for methods that draw; in the same state in all processes.
+        """
+        seen = self.see(pixels, actions, scene_at)
+        terms = self.criterion(self.model, seen, generator)
+        weights = dict(self.criterion.weights)
+        for name, term in self.beside(seen, actions).items():
+            terms[name], weights[name] = term, getattr(self.settings.weights, name)
+        loss = torch.stack([weights[name] * term for name, term in terms.items()]).sum()
+        return loss, terms, seen.observed.detach()
+
+    def after_step(self, *, step: int, steps: int) -> None:
+        """The optimiser has taken step `step`, from 1 to `steps`: a teacher may follow."""
+        self.criterion.after_step(self.model, step=step, steps=steps)
+
+    def see(self, pixels: Tensor, actions: Tensor, scene_at: Tensor) -> Seen:
+        """Encode windows, and imagine them from their first frames on."""
+        model = self.model
+        encoder, rows = model.encoder, torch.arange(len(pixels), device=pixels.device)
+        with model.precision():
+            features = encoder.features(pixels.flatten(0, 1))
+            moving = encoder.moving(features).unflatten(0, pixels.shape[:2])
+            scene = encoder.scene_of(features.unflatten(0, pixels.shape[:2])[rows, scene_at])
+            start, around = moving[:, None, 0], scene
+            if self.criterion.detached:
+                start, around = start.detach(), None if scene is None else scene.detach()
+            imagined = unroll(partial(model.predictor, scene=around), start, actions[:, None])[:, 0]
+        return Seen(
+            pixels=pixels,
+            observed=moving,
+            imagined=imagined,
+            scene=scene,
+            scene_at=scene_at,
+            pose_size=model.config.pose_size,
+            around_window_mean=self.settings.around_window_mean,
+        )
+
+    def beside(self, seen: Seen, actions: Tensor) -> dict[str, Tensor]:
+        """What is asked beside the method, where it weighs anything."""
+        weights, terms = self.settings.weights, {}
+        pose = seen.observed[..., : seen.pose_size]
+        if weights.inverse:
+            terms["inverse"] = inverse_dynamics(self.model, seen.observed, actions)
+        if self.endpoint is not None:
+            terms["endpoint"] = self._endpoint(seen.observed, actions)
+        if weights.temporal:
+            terms["temporal"] = ssl.temporal_similarity_loss(pose)
+        if weights.curvature:
+            terms["curvature"] = ssl.curvature_loss(pose)
+        return terms
+
+    def _endpoint(self, moving: Tensor, actions: Tensor) -> Tensor:
+        model, network = self.model, self.endpoint
+        assert network is not None
+        scaled = actions.unflatten(-1, (model.config.action_space.block, -1)) * model.predictor.action_scale
+
+        def read(first: Tensor, last: Tensor) -> Tensor:
+            with model.precision():
+                return network(torch.cat([first, last], dim=-1)).float()
+
+        return ssl.endpoint_inverse_loss(read, moving, scaled.flatten(1, 2))
 
 
 def inverse_dynamics(model: Model, moving: Tensor, actions: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import safetensors
 import safetensors.torch
@@ -23,6 +23,15 @@ from telos.training.config import Optimisation
 
 Step = Callable[[torch.Generator, int], tuple[Tensor, dict[str, float | Tensor]]]
 """One training step's loss and what is worth recording: given the generator and the step's number."""
+
+
+class After(Protocol):
+    """What follows a step of the optimiser, the first of which is step 1."""
+
+    def __call__(self, *, step: int, steps: int) -> None:
+        """Step `step` of `steps` was taken."""
+        ...
+
 
 STATE = "trainer.safetensors"
 METRICS = "metrics.jsonl"
@@ -91,6 +100,7 @@ class Run:
         step: Step,
         optimisation: Optimisation,
         *,
+        after: After | None = None,
         progress: Progress,
         every: int = 20,
         save_seconds: float = 30.0,
@@ -124,6 +134,8 @@ class Run:
                 raise self._broken("the gradient")
             optimiser.step()
             self.step += 1
+            if after is not None:
+                after(step=self.step, steps=optimisation.steps)
             if self.step % every == 0 or self.step == optimisation.steps:
                 sums = {key: float(value) for key, value in {"loss": loss.detach(), **values}.items()}
                 self._log(sums)

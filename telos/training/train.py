@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from telos import ssl
 from telos.configuration import to_dict
@@ -21,7 +21,7 @@ from telos.training.config import Prediction, Recipe, Representation, Sketched
 from telos.training.distillation import fit_reflex
 from telos.training.heads import decoder_step, fit_readouts
 from telos.training.latents import Latents
-from telos.training.representation import representation_loss
+from telos.training.representation import RepresentationLoss
 from telos.training.run import Run, Step
 from telos.training.sketched import sketched_loss
 from telos.world_model import GlimpsePredictor, HistoryPredictor, Predictor
@@ -57,15 +57,17 @@ def train(
     config = model_config(store, recipe)
     model = _new_model(config, store, recipe, seed)
     _check_stages(model, recipe)
-    with Run(folder, model, _fingerprint(store, recipe, seed), seed=seed) as run:
-        parts = (model.encoder, model.predictor, model.inverse)
-        learned = [value for part in parts if part is not None for value in part.parameters()]
+    learner = _learner(model, recipe.representation, seed)
+    with Run(folder, learner, _fingerprint(store, recipe, seed), seed=seed) as run:
         if recipe.representation is not None:
             run.stage_loop(
                 "representation",
-                [value for value in learned if value.requires_grad],
-                _representation_step(model, store, recipe.representation, allow_collapse=allow_collapse),
+                _learned(model, learner),
+                _representation_step(
+                    learner, model, store, recipe.representation, allow_collapse=allow_collapse
+                ),
                 recipe.representation.optimisation,
+                after=learner.after_step if isinstance(learner, RepresentationLoss) else None,
                 progress=progress,
                 save_seconds=save_seconds,
             )
@@ -136,6 +138,26 @@ def _new_model(config: ModelConfig, store: EpisodeStore, recipe: Recipe, seed: i
     return model
 
 
+def _learner(
+    model: Model, settings: Representation | Sketched | None, seed: int
+) -> RepresentationLoss | Model:
+    """The model with what only its first stage needs; the same weights for the same seed."""
+    if not isinstance(settings, Representation):
+        return model
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return RepresentationLoss(model, settings)
+
+
+def _learned(model: Model, learner: nn.Module) -> list[nn.Parameter]:
+    """What the first stage trains: encoder, first predictor, inverse dynamics, and what only it needs."""
+    kept = {id(value) for part in model.children() for value in part.parameters()}
+    only = [value for value in learner.parameters() if id(value) not in kept]
+    parts = (model.encoder, model.predictor, model.inverse)
+    learned = [value for part in parts if part is not None for value in part.parameters()]
+    return [value for value in learned + only if value.requires_grad]
+
+
 def _check_stages(model: Model, recipe: Recipe) -> None:
     """`ValueError` if something would stay as it was made."""
     if recipe.representation is not None:
@@ -151,7 +173,12 @@ def _check_stages(model: Model, recipe: Recipe) -> None:
 
 
 def _representation_step(
-    model: Model, store: EpisodeStore, settings: Representation | Sketched, *, allow_collapse: bool
+    learner: RepresentationLoss | Model,
+    model: Model,
+    store: EpisodeStore,
+    settings: Representation | Sketched,
+    *,
+    allow_collapse: bool,
 ) -> Step:
     config = model.config
     windows = BlockWindows(
@@ -165,13 +192,12 @@ def _representation_step(
 
     def step(generator: torch.Generator, number: int) -> tuple[Tensor, dict[str, float | Tensor]]:
         pixels, actions = windows.sample(batch, generator)
-        if isinstance(settings, Sketched):
-            loss, terms, states = sketched_loss(model, pixels, actions, settings, generator)
-        else:
+        if isinstance(learner, RepresentationLoss):
             shown = torch.randint(settings.horizon + 1, (batch,), generator=generator)
-            loss, terms, states = representation_loss(
-                model, pixels, actions, settings.weights, scene_at=shown
-            )
+            loss, terms, states = learner(pixels, actions, scene_at=shown, generator=generator)
+        else:
+            assert isinstance(settings, Sketched)
+            loss, terms, states = sketched_loss(model, pixels, actions, settings, generator)
         values: dict[str, float | Tensor] = {key: term.detach() for key, term in terms.items()}
         if (number + 1) % INDICATORS_EVERY == 0:
             values |= ssl.indicators(states)
@@ -188,7 +214,8 @@ def _check_collapse(values: dict[str, float | Tensor], step: int) -> None:
         raise TrainingError(
             f"the representation has collapsed at step {step}: standard deviation {std:.3f}, share of "
             f"variance within episodes {within:.4f} (a slow-feature collapse if only this one is near 0). "
-            "Raise the weight of inverse dynamics or of variance, or allow collapse to go on."
+            "Raise the weight of inverse dynamics or of what keeps states apart, choose another method, or "
+            "allow collapse to go on."
         )
 
 

@@ -8,8 +8,9 @@ import torch
 from telos import ssl
 from telos.model import Model, ModelConfig
 from telos.perception import Keypoints
-from telos.training import Weights
-from telos.training.representation import representation_loss
+from telos.training import Representation, Weights
+from telos.training.methods import VarianceCovariance
+from telos.training.representation import RepresentationLoss
 from telos.types import ActionSpace
 from telos.world_model import Glimpse, unroll
 
@@ -38,27 +39,54 @@ def batch(frames=1):
     return pixels, torch.randn(4, 3, 4, generator=generator)
 
 
+DEFAULT = Representation()
+pytestmark = pytest.mark.usefixtures("single_precision")
 SCENE_AT = torch.tensor([0, 3, 1, 2])
 
 
-@pytest.fixture(autouse=True)
-def single_precision(monkeypatch):
-    monkeypatch.setattr(Model, "precision", lambda self: torch.autocast("cpu", enabled=False))
+def energy(model, pixels, actions, settings=DEFAULT):
+    """The loss of windows, its terms and the states."""
+    generator = torch.Generator().manual_seed(0)
+    torch.manual_seed(0)
+    learner = RepresentationLoss(model, settings).to(next(model.parameters()).dtype)
+    return learner(pixels, actions, scene_at=SCENE_AT, generator=generator)
 
 
 def test_the_loss_is_the_weighted_sum_of_its_terms():
-    weights = Weights(prediction=1.5, covariance=0.3)
-    loss, terms, _ = representation_loss(new_model(), *batch(), weights, scene_at=SCENE_AT)
-    assert set(terms) == set(vars(weights)) - {"deviation", "around_window_mean"}
-    expected = sum(getattr(weights, name) * term.item() for name, term in terms.items())
-    assert loss.item() == pytest.approx(expected, rel=1e-5)
+    method = VarianceCovariance(prediction=1.5, covariance=0.3)
+    weights = Weights(inverse=3.0, endpoint=0.7, temporal=0.2, curvature=0.4)
+    loss, terms, _ = energy(new_model(), *batch(), Representation(method=method, weights=weights, horizon=3))
+    asked = {"prediction": 1.5, "variance": 1.0, "covariance": 0.3, **vars(weights)}
+    assert set(terms) == set(asked)
+    assert loss.item() == pytest.approx(sum(asked[name] * terms[name].item() for name in terms), rel=1e-5)
+
+
+def test_a_term_that_weighs_nothing_is_not_asked():
+    nothing = Weights(inverse=0.0, temporal=0.0)
+    _, terms, _ = energy(new_model(recovered="none"), *batch(), Representation(weights=nothing))
+    assert set(terms) == {"prediction", "variance", "covariance"}
+    with pytest.raises(ValueError, match=r"weights\.inverse must be 0 where the model tells no actions"):
+        energy(new_model(recovered="none"), *batch())
+
+
+def test_the_end_points_tell_all_scaled_actions_of_the_window():
+    model, (pixels, actions) = new_model(), batch()
+    settings = Representation(weights=Weights(endpoint=1.0), horizon=3)
+    torch.manual_seed(0)
+    learner = RepresentationLoss(model, settings)
+    _, terms, states = learner(pixels, actions, scene_at=SCENE_AT, generator=torch.Generator())
+    told = learner.endpoint(torch.cat([states[:, 0], states[:, -1]], dim=-1))
+    expected = (told - actions.flatten(1) / 2).square().sum(
+        -1
+    ).mean() / 6  # of 6 actions, of two numbers each
+    assert torch.allclose(terms["endpoint"], expected, rtol=1e-4)
 
 
 @pytest.mark.parametrize(("frames", "window"), [(1, True), (2, True), (2, False)])
 def test_each_term_is_of_what_moves(frames, window):
     model, (pixels, actions) = new_model(frames=frames), batch(frames)
-    weights = Weights(deviation=0.5, around_window_mean=window)
-    _, terms, states = representation_loss(model, pixels, actions, weights, scene_at=SCENE_AT)
+    settings = Representation(method=VarianceCovariance(deviation=0.5), around_window_mean=window)
+    _, terms, states = energy(model, pixels, actions, settings)
     each = torch.stack([model.encoder(pixels[:, t])[0] for t in range(4)], dim=1)
     pose = each[..., : model.config.pose_size]
     around = pose - pose.mean(1, keepdim=True) if window else pose
@@ -76,22 +104,20 @@ def test_of_a_block_whose_mean_action_is_recovered_only_that_is_asked():
     each = torch.stack([model.encoder(pixels[:, t])[0] for t in range(4)], dim=1)
     recovered = model.inverse(each[:, :-1], each[:, 1:])
     assert recovered.shape == mean.shape
-    _, terms, _ = representation_loss(model, pixels, actions, Weights(), scene_at=SCENE_AT)
+    _, terms, _ = energy(model, pixels, actions)
     assert torch.allclose(terms["inverse"], (recovered - mean / 2).abs().mean(), rtol=1e-4)
 
 
 @pytest.mark.parametrize("scene_channels", [0, 2])
 def test_prediction_is_in_the_scene_of_the_frame_that_was_drawn(scene_channels):
     model, (pixels, actions) = new_model(scene_channels=scene_channels), batch()
-    _, terms, _ = representation_loss(model, pixels, actions, Weights(), scene_at=SCENE_AT)
+    _, terms, _ = energy(model, pixels, actions)
     each = torch.stack([model.encoder(pixels[:, t])[0] for t in range(4)], dim=1)
     scene = model.encoder(pixels[torch.arange(4), SCENE_AT])[1]
     imagined = unroll(partial(model.predictor, scene=scene), each[:, None, 0], actions[:, None])[:, 0]
     expected = ssl.relative_prediction_loss(imagined[:, 1:], each[:, 1:])
     assert torch.allclose(terms["prediction"], expected, rtol=1e-4)
-    _, terms, _ = representation_loss(
-        model, pixels, actions, Weights(around_window_mean=False), scene_at=SCENE_AT
-    )
+    _, terms, _ = energy(model, pixels, actions, Representation(around_window_mean=False))
     expected = ssl.relative_prediction_loss(imagined[:, 1:], each[:, 1:], around_window_mean=False)
     assert torch.allclose(terms["prediction"], expected, rtol=1e-4)
 
@@ -99,19 +125,19 @@ def test_prediction_is_in_the_scene_of_the_frame_that_was_drawn(scene_channels):
 def test_every_learned_parameter_has_a_gradient():
     model = new_model().double()
     pixels, actions = batch()
-    representation_loss(model, pixels, actions.double(), Weights(), scene_at=SCENE_AT)[0].backward()
+    energy(model, pixels, actions.double())[0].backward()
     assert [name for name, value in model.named_parameters() if not value.grad.abs().max() > 1e-9] == []
 
 
 def test_the_indicators_states_hold_no_gradient():
-    _, terms, states = representation_loss(new_model(), *batch(), Weights(), scene_at=SCENE_AT)
+    _, terms, states = energy(new_model(), *batch())
     assert not states.requires_grad
     assert all(term.requires_grad for term in terms.values())
 
 
 def test_the_scene_is_learned_by_predicting_alone():
     model = new_model()
-    _, terms, _ = representation_loss(model, *batch(), Weights(), scene_at=SCENE_AT)
+    _, terms, _ = energy(model, *batch())
     for name, term in terms.items():
         (found,) = torch.autograd.grad(term, model.encoder.scene.weight, retain_graph=True, allow_unused=True)
         assert (found is not None and found.abs().sum() > 0) == (name == "prediction")

@@ -14,6 +14,7 @@ from telos.training.sketched import sketched_loss
 from telos.types import ActionSpace
 from telos.world_model import History
 
+pytestmark = pytest.mark.usefixtures("single_precision")
 PERCEPTION = Patches(8, resolution=16, grid=4, patch=4, width=12, depth=1, heads=2, projection=10)
 PREDICTOR = History(depth=1, heads=2, head_size=4, hidden=16, projection=10, dropout=0.0)
 

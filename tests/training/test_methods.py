@@ -1,0 +1,259 @@
+"""Methods: every one learns, says what its terms are, and can be stored, stopped and gone on with."""
+
+import json
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import get_args
+
+import pytest
+import torch
+
+from telos import recipes, ssl
+from telos.configuration import from_dict, to_dict
+from telos.model import Model, ModelConfig
+from telos.perception import Features, Keypoints
+from telos.training import Optimisation, Representation, Sketched, Weights, train
+from telos.training.methods import (
+    BYOL,
+    DINO,
+    MMCR,
+    VJEPA,
+    WMSE,
+    BarlowTwins,
+    Head,
+    InfoNCE,
+    MaskedAutoencoding,
+    Method,
+    NextFrame,
+    Reconstruction,
+    SIGReg,
+    VICReg,
+)
+from telos.training.representation import RepresentationLoss
+from telos.training.run import METRICS
+from telos.types import ActionSpace
+from telos.world_model import Glimpse
+
+SMALL = Head(hidden=16, size=4)
+KINDS = get_args(Method)
+
+
+@dataclass
+class _Stage:
+    stage: Representation | Sketched
+
+
+PLAIN = Representation(horizon=3, weights=Weights(inverse=0.0, temporal=0.0))
+
+
+def method(kind):
+    """Its settings, small enough for a batch of 12 states."""
+    return kind(head=SMALL) if "head" in kind.__dataclass_fields__ else kind()
+
+
+def new_model(perception=None):
+    torch.manual_seed(0)
+    model = Model(
+        ModelConfig(
+            world="test",
+            frame_shape=(16, 16, 3),
+            action_space=ActionSpace((-2.0, -2.0), (2.0, 2.0), block=2),
+            perception=perception or Keypoints(),
+            predictor=Glimpse(hidden=16),
+        )
+    )
+    for value in model.predictors.parameters():
+        torch.nn.init.normal_(value, std=0.2)
+    return model
+
+
+def batch():
+    generator = torch.Generator().manual_seed(1)
+    pixels = torch.randint(256, (4, 4, 3, 16, 16), dtype=torch.uint8, generator=generator)
+    return pixels, torch.randn(4, 3, 4, generator=generator)
+
+
+pytestmark = pytest.mark.usefixtures("single_precision")
+SCENE_AT = torch.tensor([0, 3, 1, 2])
+
+
+def learner_of(settings, perception=None, **changes):
+    torch.manual_seed(0)
+    return RepresentationLoss(new_model(perception), replace(PLAIN, method=settings, **changes))
+
+
+def seen_by(learner, seed=0):
+    """Terms, and what the method was shown."""
+    pixels, actions = batch()
+    seen = learner.see(pixels, actions, SCENE_AT)
+    return learner.criterion(learner.model, seen, torch.Generator().manual_seed(seed)), seen
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("around", [True, False])
+@pytest.mark.parametrize("perception", [Keypoints(), Features(4)], ids=["keypoints", "features"])
+def test_every_method_trains_encoder_and_predictor_and_nothing_of_its_own_is_idle(kind, around, perception):
+    learner = learner_of(method(kind), perception, around_window_mean=around)
+    loss, terms, states = learner(*batch(), scene_at=SCENE_AT, generator=torch.Generator())
+    assert set(terms) == set(learner.criterion.weights)
+    assert not states.requires_grad
+    loss.backward()
+    parts = {"encoder": learner.model.encoder, "predictor": learner.model.predictor}
+    for part in parts.values():
+        assert any(value.grad is not None and value.grad.abs().sum() > 0 for value in part.parameters())
+    own = [(name, value) for name, value in learner.criterion.named_parameters() if value.requires_grad]
+    assert [name for name, value in own if value.grad is None or not value.grad.abs().sum() > 0] == []
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_method_is_a_setting_that_can_be_stored(kind):
+    recipe = replace(recipes.get("smoke"), representation=replace(PLAIN, method=kind()))
+    stored = json.loads(json.dumps(to_dict(recipe)))["representation"]
+    assert from_dict(_Stage, {"stage": stored}).stage == recipe.representation
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_method_goes_on_after_a_stop_to_the_same_numbers(kind, store, recipe, tmp_path):
+    few = Optimisation(steps=4, batch=4, warmup=2)
+    stage = replace(PLAIN, method=method(kind), optimisation=few)
+    short = replace(recipe, representation=stage, prediction=replace(recipe.prediction, optimisation=few))
+
+    def stop(stage, done, total, **values):
+        if stage == "representation" and done == 2:
+            raise KeyboardInterrupt
+
+    run = partial(train, store, short, allow_collapse=True, save_seconds=0)
+    run(tmp_path / "whole")
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path / "stopped", progress=stop)
+    run(tmp_path / "stopped")
+    rows = [
+        [
+            {**json.loads(line), "cpu_seconds": 0}
+            for line in (tmp_path / name / METRICS).read_text().splitlines()
+        ]
+        for name in ("whole", "stopped")
+    ]
+    assert rows[0] == rows[1]
+
+
+@pytest.mark.parametrize("kind", [VICReg, BarlowTwins, MMCR, WMSE, InfoNCE])
+def test_views_are_what_was_imagined_and_what_was_observed_around_its_mean(kind):
+    learner = learner_of(method(kind))
+    terms, seen = seen_by(learner)
+    mean = seen.observed.mean(1, keepdim=True)
+    head = learner.criterion.expander if kind is VICReg else learner.criterion.projector
+    one, other = (head((states - mean)[:, 1:]).flatten(0, 1) for states in (seen.imagined, seen.observed))
+    expected = {
+        VICReg: lambda: ssl.vicreg_loss(one, other, invariance=1.0, variance=1.0, covariance=0.04),
+        BarlowTwins: lambda: ssl.barlow_twins_loss(one, other),
+        MMCR: lambda: ssl.mmcr_loss(torch.stack([one, other], 1)) / (12 * 4) ** 0.5,
+        WMSE: lambda: ssl.wmse_loss(one, other, torch.Generator().manual_seed(0), together=8, repeats=4),
+        InfoNCE: lambda: ssl.info_nce_loss(one, other),
+    }[kind]()
+    weights = dict.fromkeys(terms, 1.0) if kind is not VICReg else learner.criterion.weights
+    assert torch.allclose(sum(weights[name] * term for name, term in terms.items()), expected, rtol=1e-4)
+
+
+def test_a_normal_pose_of_the_right_deviation_costs_lejepa_little():
+    learner = learner_of(SIGReg(deviation=0.3, slices=256))
+    pixels, actions = torch.zeros(512, 4, 3, 16, 16, dtype=torch.uint8), torch.zeros(512, 3, 4)
+    seen = learner.see(pixels, actions, torch.zeros(512, dtype=torch.long))
+    found = {}
+    for deviation in (0.1, 0.3, 0.9):
+        states = deviation * torch.randn(seen.observed.shape, generator=torch.Generator().manual_seed(1))
+        shown = replace(seen, observed=states, imagined=states)
+        found[deviation] = learner.criterion(learner.model, shown, torch.Generator().manual_seed(0))["sigreg"]
+    assert 20 * found[0.3] < min(found[0.1], found[0.9])
+
+
+@pytest.mark.parametrize("kind", [BYOL, VJEPA, DINO])
+def test_the_teacher_follows_and_is_not_trained(kind):
+    learner = learner_of(replace(method(kind), momentum=0.5))
+    teacher, student = learner.criterion.teacher, learner.model.encoder
+    before = [value.clone() for value in teacher.parameters()]
+    loss, _, _ = learner(*batch(), scene_at=SCENE_AT, generator=torch.Generator())
+    loss.backward()
+    assert all(value.grad is None for value in teacher.parameters())
+    with torch.no_grad():
+        for value in student.parameters():
+            value.add_(1)
+    learner.after_step(step=1, steps=1000)
+    for old, new, theirs in zip(before, teacher.parameters(), student.parameters(), strict=True):
+        assert torch.allclose(new, (old + theirs) / 2, atol=1e-5)
+
+
+def test_the_student_is_asked_what_the_teacher_sees():
+    learner = learner_of(method(VJEPA))
+    with torch.no_grad():
+        for value in learner.criterion.teacher.parameters():
+            value.mul_(1.5)
+    terms, seen = seen_by(learner)
+    theirs = torch.stack([learner.criterion.teacher(seen.pixels[:, t])[0] for t in range(4)], 1)
+    taught = learner.criterion.teacher_head((theirs - theirs.mean(1, keepdim=True))[:, 1:])
+    told = learner.criterion.head((seen.imagined - seen.observed.mean(1, keepdim=True))[:, 1:])
+    assert torch.allclose(terms["distance"], ssl.ijepa_loss(told, taught), rtol=1e-4)
+
+
+def test_dinos_centre_follows_the_teachers_scores():
+    learner = learner_of(method(DINO))
+    seen_by(learner)
+    _, seen = seen_by(learner_of(method(DINO)))
+    scores = learner.criterion.taught(learner.model, seen).flatten(0, 1).mean(0)
+    assert torch.allclose(learner.criterion.centre, 0.1 * scores, atol=1e-6)
+
+
+def test_an_autoencoder_draws_frames_other_than_the_one_with_the_scene():
+    learner = learner_of(Reconstruction(drawn=3))
+    terms, seen = seen_by(learner)
+    errors = []
+    for window in range(4):
+        for time in {0, 1, 2, 3} - {int(SCENE_AT[window])}:
+            drawn = learner.criterion.decoder(seen.observed[window, time][None], seen.scene[window][None])
+            errors.append((drawn - seen.pixels[window, time] / 255).square().mean())
+    assert torch.allclose(terms["reconstruction"], torch.stack(errors).mean(), rtol=1e-4)
+
+
+def test_next_frames_are_drawn_of_what_was_imagined_and_what_moves_can_weigh_more():
+    plain, heavy = (seen_by(learner_of(NextFrame(drawn=3, motion=m)))[0]["next_frame"] for m in (0.0, 5.0))
+    learner = learner_of(NextFrame(drawn=3))
+    (found,) = torch.autograd.grad(seen_by(learner)[0]["next_frame"], learner.model.predictor.linear.weight)
+    assert found.abs().sum() > 0
+    assert heavy > 1.5 * plain
+
+
+@pytest.mark.parametrize("kind", [Reconstruction, MaskedAutoencoding])
+def test_what_an_autoencoder_predicts_does_not_change_its_states(kind):
+    learner = learner_of(kind())
+    terms, _ = seen_by(learner)
+    weights = [*learner.model.encoder.parameters(), *learner.model.predictor.parameters()]
+    found = torch.autograd.grad(terms["prediction"], weights, allow_unused=True)
+    encoder = len([*learner.model.encoder.parameters()])
+    assert all(each is None for each in found[:encoder])
+    assert any(each is not None and each.abs().sum() > 0 for each in found[encoder:])
+
+
+def test_hidden_patches_are_whole_many_and_all_that_counts():
+    learner = learner_of(MaskedAutoencoding(hidden=0.75, patch=4))
+    pixels = batch()[0].flatten(0, 1)
+    hidden = learner.criterion.hidden(pixels, torch.Generator().manual_seed(0))
+    assert hidden.shape == (16, 1, 16, 16)
+    patches = hidden.unfold(2, 4, 4).unfold(3, 4, 4).flatten(-2)
+    assert (patches.all(-1) == patches.any(-1)).all()
+    assert (patches.all(-1).flatten(1).sum(1) == 12).all()
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Head(size=1), "size at least 2"),
+        (lambda: learner_of(BYOL(head=SMALL, momentum=1.5)), r"momentum must be in 0\.\.1"),
+        (lambda: MaskedAutoencoding(hidden=1.0), "hidden must be between 0 and 1"),
+        (lambda: learner_of(MaskedAutoencoding(patch=5)), "patch must divide"),
+        (lambda: learner_of(NextFrame(drawn=0)), "drawn must be at least 1"),
+        (lambda: seen_by(learner_of(WMSE(head=Head(size=32)))), "together must be more than"),
+    ],
+)
+def test_settings_that_cannot_work_are_refused(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
