@@ -15,7 +15,7 @@ from telos.training.config import (
 from telos.training.danger import learn_guardrail
 from telos.training.distillation import fit_reflex
 from telos.training.heads import fit_decoder, fit_readouts
-from telos.training.train import model_config, train
+from telos.training.train import has_collapsed, model_config, train
 
 __all__ = [
     "Architecture",
@@ -31,6 +31,7 @@ __all__ = [
     "fit_decoder",
     "fit_readouts",
     "fit_reflex",
+    "has_collapsed",
     "learn_guardrail",
     "model_config",
     "train",

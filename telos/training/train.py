@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -208,9 +209,14 @@ def _representation_step(
     return step
 
 
-def _check_collapse(values: dict[str, float | Tensor], step: int) -> None:
-    std, within = float(values["std"]), float(values["within_episode_variance"])
-    if std < 0.02 or within < 0.002:
+def has_collapsed(values: Mapping[str, float | Tensor]) -> bool:
+    """Whether the indicators of `telos.ssl.indicators` are those of a representation that says nothing."""
+    return float(values["std"]) < 0.02 or float(values["within_episode_variance"]) < 0.002
+
+
+def _check_collapse(values: Mapping[str, float | Tensor], step: int) -> None:
+    if has_collapsed(values):
+        std, within = float(values["std"]), float(values["within_episode_variance"])
         raise TrainingError(
             f"the representation has collapsed at step {step}: standard deviation {std:.3f}, share of "
             f"variance within episodes {within:.4f} (a slow-feature collapse if only this one is near 0). "
