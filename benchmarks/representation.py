@@ -25,6 +25,7 @@ import shutil
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -192,25 +193,27 @@ def measure(variant: Variant, world: str, seed: int, setting: Setting, folder: P
         seed=TEST_SEED + 5_000_000 + 1000 * seed,  # the same tasks for every method
         configurator=recipe.configurator,
     )
-    return {
-        "group": variant.group,
-        "kind": variant.kind,
-        "probe_px": probes["mlp"],
-        "probe_linear_px": probes["linear"],
-        "probe_floor_px": probes["constant"],
-        **held_out_indicators(model, store, generator),
-        "open_loop_px": ahead.predicted,
-        "open_loop_floor_px": ahead.unchanged,
-        "success": found.success,
-        "interval": found.interval,
-        "n": found.n,
-        "noop": found.noop,
-        "random": found.random,
-        "evaluations_per_plan": found.planning.evaluations / max(found.planning.plans, 1),
-        "cpu_seconds_per_plan": found.planning.cpu_seconds / max(found.planning.plans, 1),
-        "cpu_seconds_of_training": trained,
-        "last_loss": next((row for row in reversed(curve) if row["stage"] == "representation"), None),
-    }
+    return rounded(
+        {
+            "group": variant.group,
+            "kind": variant.kind,
+            "probe_px": probes["mlp"],
+            "probe_linear_px": probes["linear"],
+            "probe_floor_px": probes["constant"],
+            **held_out_indicators(model, store, generator),
+            "open_loop_px": ahead.predicted,
+            "open_loop_floor_px": ahead.unchanged,
+            "success": found.success,
+            "interval": found.interval,
+            "n": found.n,
+            "noop": found.noop,
+            "random": found.random,
+            "evaluations_per_plan": found.planning.evaluations / max(found.planning.plans, 1),
+            "cpu_seconds_per_plan": found.planning.cpu_seconds / max(found.planning.plans, 1),
+            "cpu_seconds_of_training": trained,
+            "last_loss": next((row for row in reversed(curve) if row["stage"] == "representation"), None),
+        }
+    )
 
 
 def held_out_indicators(
@@ -276,11 +279,9 @@ def main() -> None:
         header(setting, command="python -m benchmarks.representation"),
         folder / "locks",
     )
-    for seed, world, name in product(given.seed or setting.seeds, given.world, given.method):
-
-        def make(name: str = name, world: str = world, seed: int = seed) -> Mapping[str, Any]:
-            return rounded(measure(known[name], WORLDS[world], seed, setting, folder))
-
+    cells: product[Any] = product(given.seed or setting.seeds, given.world, given.method)
+    for seed, world, name in cells:
+        make = partial(measure, known[name], WORLDS[world], seed, setting, folder)
         if (row := rows.add((name, world, seed), make)) is not None:
             print(json.dumps({key: row[key] for key in TOLD}))
 
