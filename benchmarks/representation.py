@@ -65,7 +65,7 @@ RESULT = Path(__file__).parent.parent / "results" / "representation.json"
 WORLDS = {
     "clean": "telos/TwoRooms-v0",
     "television": "telos/TwoRoomsTelevision-v0",
-    "texture": "telos/TwoRoomsTexture-v0",
+    "background": "telos/TwoRoomsBackground-v0",
 }
 METHODS: Mapping[str, tuple[str, Method]] = {
     "variance-covariance": ("regularised", VarianceCovariance()),

@@ -1,9 +1,11 @@
-"""The tables of planners, of safety and of planning beside peers, as Markdown, of results/*.json."""
+"""The tables of studies and comparisons, as Markdown, of results/*.json."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
+
+from telos.evaluation import wilson
 
 Result = Mapping[str, Any]
 
@@ -133,6 +135,67 @@ def peers(result: Result) -> str:
             )
         parts += [f"{end}.", "\n".join(lines)]
     return "\n\n".join([*parts, f"Made by `{result['command']}`; [file](../results/planning_peers.json)."])
+
+
+GROUPS = {
+    "beside": "Every method beside the same inverse dynamics and temporal similarity",
+    "alone": "Every method by itself",
+    "ablation": "The recipe with one thing changed",
+}
+PLACES = {"clean": "As it is", "television": "With a television", "background": "On a moving background"}
+
+
+def representation(result: Result) -> str:
+    """What each method knows and what can be planned with it, in every world; seeds together."""
+    parts = []
+    for world, place in PLACES.items():
+        rows = [row for row in result["rows"] if row["world"] == world]
+        for group, title in GROUPS.items():
+            mine = [row for row in rows if row["group"] == group]
+            if group == "ablation":
+                mine = [row for row in rows if row["method"] == "variance-covariance"] + mine
+            if any(row["group"] == group for row in mine):
+                parts += [f"**{place}. {title}:**", _methods(mine, group)]
+    floors = [(row["noop"], row["random"], row["probe_floor_px"]) for row in result["rows"]]
+    noop, random, probe = (sum(each) / len(floors) for each in zip(*floors, strict=True))
+    told = (
+        f"The floors: doing nothing {_percent(noop)}, acting at random {_percent(random)}, always telling "
+        f"the mean place {probe:.1f} px. Probe: a small network on 2,000 labels, held-out layouts. Ahead: "
+        "the error of where the readout says that the dot is, five blocks (20 steps) on. Both and RankMe "
+        "are means over seeds, after the stroke the worst seed; success is of all seeds' tasks together."
+    )
+    return "\n\n".join(
+        [*parts, told, f"Made by `{result['command']}`; [file](../results/representation.json)."]
+    )
+
+
+def _methods(rows: list[Any], group: str) -> str:
+    head = ["method", "kind", "probe, px", "RankMe", "ahead, px", "success", "95 % interval", "n", "CPU-s"]
+    lines = [_line(head), _line(["---"] * len(head))]
+    for name in dict.fromkeys(row["method"] for row in rows):
+        mine = [row for row in rows if row["method"] == name]
+        ahead = [row["open_loop_px"][4] for row in mine]
+        n = sum(row["n"] for row in mine)
+        successes = sum(round(row["success"] * row["n"]) for row in mine)
+        collapsed = sum(row["collapsed"] for row in mine)
+        label = "the recipe" if group == "ablation" and name == "variance-covariance" else name
+        cells = (
+            label + (f" (collapsed: {collapsed} of {len(mine)})" if collapsed else ""),
+            mine[0]["kind"],
+            _mean_and_worst([row["probe_px"] for row in mine], max),
+            _mean_and_worst([row["rankme"] for row in mine], min),
+            _mean_and_worst(ahead, max),
+            f"**{_percent(successes / n)}**",
+            _interval(wilson(successes, n)),
+            f"{n}",
+            f"{sum(row['cpu_seconds_of_training'] for row in mine) / len(mine):.0f}",
+        )
+        lines.append(_line(cells))
+    return "\n".join(lines)
+
+
+def _mean_and_worst(values: list[float], worst: Any) -> str:
+    return f"{sum(values) / len(values):.2f} / {worst(values):.2f}"
 
 
 def _success(row: Result | None) -> list[str]:

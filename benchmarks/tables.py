@@ -21,6 +21,7 @@ PAGES = {
     "planners": ("docs/actor.md", sections.planners),
     "safety": ("docs/guardrails.md", sections.safety),
     "planning_lewm": ("docs/benchmarks.md", sections.planning),
+    "representation": ("docs/representation.md", sections.representation),
     "planning_peers": ("docs/benchmarks.md", sections.peers),
 }
 """Results that have a table on a page of their own, between markers of their name."""
