@@ -46,6 +46,10 @@ def main() -> None:
     for prefix, name in names.items():
         rate = frames_per_cpu_second(make(name, 64), steps=500 if quick else 5_000)
         result[f"{prefix}frames_per_cpu_second"] = round(rate)
+    names = {"television_": "telos/TwoRoomsTelevision-v0", "background_": "telos/TwoRoomsBackground-v0"}
+    for prefix, name in names.items():
+        rate = frames_per_cpu_second(make(name, 64), steps=100 if quick else 1_000)
+        result[f"{prefix}frames_per_cpu_second"] = round(rate)
     rate = frames_per_cpu_second(make("telos/Orbits-v0", 64), steps=50 if quick else 500)
     result["orbits_frames_per_cpu_second"] = round(rate)
     if importlib.util.find_spec("mujoco") is not None:

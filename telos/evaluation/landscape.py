@@ -18,7 +18,6 @@ from telos.types import World
 from telos.worlds import Rooms
 from telos.worlds.geometry import inside
 from telos.worlds.layouts import BORDER
-from telos.worlds.painting import background, paint_dots
 from telos.worlds.rooms import IDS
 
 if TYPE_CHECKING:
@@ -119,8 +118,7 @@ def rooms_frames(world: Rooms, copy: int, spacing: float) -> tuple[np.ndarray, n
     xs, ys = np.arange(left + 0.5, right, spacing), np.arange(top + 0.5, bottom, spacing)
     places = np.stack(np.meshgrid(xs, ys), axis=-1).reshape(-1, 2)
     places = places[~inside(places, floor.walls, margin=0.5)]
-    rooms = np.repeat(background(floor)[None], len(places), axis=0)
-    return places, paint_dots(rooms, places)
+    return places, world.frames_at(copy, places)
 
 
 def _recorded(

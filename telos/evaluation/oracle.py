@@ -13,7 +13,9 @@ import torch
 from torch import Tensor, nn
 
 from telos.cost import Readout
+from telos.evaluation.sight import see
 from telos.types import ActionSpace, Observation, Trajectory
+from telos.worlds.distractors import DISTRACTORS
 from telos.worlds.geometry import move
 from telos.worlds.layouts import BORDER, DOOR_HALF, WALL_HALF, Floor
 from telos.worlds.painting import (
@@ -48,11 +50,12 @@ class Oracle(nn.Module):
     Args:
         sees: whether it knows where the dot is.
         decodes: whether it draws what it imagines.
+        world: a kind of TwoRooms that it is for; with a distractor in it, pixels are read another way.
     """
 
-    def __init__(self, *, sees: bool = True, decodes: bool = True) -> None:
+    def __init__(self, *, sees: bool = True, decodes: bool = True, world: str = "telos/TwoRooms-v0") -> None:
         super().__init__()
-        self.config = OracleConfig()
+        self.config = OracleConfig(world=world)
         readout = Readout(2, 2, name="agent_xy", unit="px", hidden=0)
         readout.record(labels=7, error=0.1)
         with torch.no_grad():
@@ -67,19 +70,10 @@ class Oracle(nn.Module):
     def encode(self, observation: Observation) -> Tensor:
         """The states `[B, 4]` of pictures."""
         assert observation.pixels is not None
-        pixels = observation.pixels[:, -1].numpy().transpose(0, 2, 3, 1).astype(float) - FLOOR_COLOUR
-        mix = np.stack([WALL_COLOUR - FLOOR_COLOUR, DOT_COLOUR - FLOOR_COLOUR])
-        cover, dot = np.moveaxis(pixels @ np.linalg.pinv(mix), -1, 0)
-        dot = np.where(dot > 0.03, dot, 0)
-        axis = np.arange(64)
-        x = (dot.sum(1) * axis).sum(1) / dot.sum((1, 2))
-        y = (dot.sum(2) * axis).sum(1) / dot.sum((1, 2))
-        column = np.median(cover[:, INNER], axis=1)[:, INNER].clip(0)
-        wall = (column * axis[INNER]).sum(1) / column.sum(1)
-        rows = 1 - cover[np.arange(len(cover)), :, np.rint(wall).astype(int)][:, INNER].clip(0, 1)
-        door = (rows * axis[INNER]).sum(1) / rows.sum(1)
+        frames = observation.pixels[:, -1].numpy().transpose(0, 2, 3, 1)
+        dots, wall, door = (see if self.config.world in DISTRACTORS else _see_plain)(frames)
         blind = 1.0 if self.sees else 0.0
-        return torch.tensor(np.stack([x * blind, y * blind, wall, door], -1), dtype=torch.float32)
+        return torch.tensor(np.column_stack([dots * blind, wall, door]), dtype=torch.float32)
 
     def moving(self, states: Tensor) -> Tensor:
         """The dot `[..., 2]` of states."""
@@ -121,6 +115,22 @@ class Oracle(nn.Module):
         rooms = np.stack([empty(tuple(row)) for row in np.round(walls_of(flat), 1).tolist()])
         frames = paint_dots(rooms, flat[:, :2].double().numpy().clip(2, 61))
         return torch.from_numpy(frames).reshape(*states.shape[:-1], 64, 64, 3)
+
+
+def _see_plain(frames: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Dots `[n, 2]`, walls' x and doors' y `[n]` of frames `[n, 64, 64, 3]` whose floor has one colour."""
+    pixels = frames.astype(float) - FLOOR_COLOUR
+    mix = np.stack([WALL_COLOUR - FLOOR_COLOUR, DOT_COLOUR - FLOOR_COLOUR])
+    cover, dot = np.moveaxis(pixels @ np.linalg.pinv(mix), -1, 0)
+    dot = np.where(dot > 0.03, dot, 0)
+    axis = np.arange(64)
+    x = (dot.sum(1) * axis).sum(1) / dot.sum((1, 2))
+    y = (dot.sum(2) * axis).sum(1) / dot.sum((1, 2))
+    column = np.median(cover[:, INNER], axis=1)[:, INNER].clip(0)
+    wall = (column * axis[INNER]).sum(1) / column.sum(1)
+    rows = 1 - cover[np.arange(len(cover)), :, np.rint(wall).astype(int)][:, INNER].clip(0, 1)
+    door = (rows * axis[INNER]).sum(1) / rows.sum(1)
+    return np.stack([x, y], axis=1), wall, door
 
 
 def walls_of(states: Tensor) -> np.ndarray:

@@ -231,7 +231,7 @@ class Safety:
         """Run the episodes of one cell."""
         world = make(self.model.config.world, cell.count)
         world.episode_steps = self.protocol.steps or world.episode_steps
-        model: Any = self.model if cell.agent == "model" else Oracle()
+        model: Any = self.model if cell.agent == "model" else Oracle(world=self.model.config.world)
         hazards = replace(self.protocol.hazards, buffer=cell.buffer)
         seeds = hazards.seeds(world, cell.first, cell.count)
         assert seeds[-1] < cell.first + _APART

@@ -31,14 +31,23 @@ def background(floor: Floor) -> np.ndarray:
     return _blend(FLOOR_COLOUR, WALL_COLOUR, cover)
 
 
-def paint_hazards(image: np.ndarray, centers: np.ndarray, radii: np.ndarray) -> np.ndarray:
-    """A background with discs on its floor, under the walls: centres `[H, 2]`, radii `[H]`, in pixels."""
+def bare_floor(images: np.ndarray) -> np.ndarray:
+    """How much of each pixel `[..., 64, 64]` of backgrounds `[..., 64, 64, 3]` is floor, not wall."""
+    return 1.0 - (images - FLOOR_COLOUR)[..., 2] / (WALL_COLOUR - FLOOR_COLOUR)[2]
+
+
+def hazard_cover(centers: np.ndarray, radii: np.ndarray) -> np.ndarray:
+    """How much of each pixel `[64, 64]` of a floor hazards colour: centres `[H, 2]`, radii `[H]`, in px."""
     axis = np.arange(SIZE)
     points = np.stack(np.meshgrid(axis, axis), axis=-1)[:, :, None]
     depth = radii - np.linalg.norm(points - centers, axis=-1)
     cover = np.clip(depth + 0.5, 0.0, 1.0).max(axis=-1) * _box(*BORDER)
-    bare = 1.0 - (image - FLOOR_COLOUR)[..., 2] / (WALL_COLOUR - FLOOR_COLOUR)[2]
-    return _blend(image, HAZARD_COLOUR, (0.85 * cover * bare)[..., None])
+    return 0.85 * cover
+
+
+def paint_hazards(image: np.ndarray, cover: np.ndarray) -> np.ndarray:
+    """A background with hazards on its floor, under the walls; `cover` `[64, 64]` is from `hazard_cover`."""
+    return _blend(image, HAZARD_COLOUR, (cover * bare_floor(image))[..., None])
 
 
 def paint_dots(backgrounds: np.ndarray, positions: np.ndarray) -> np.ndarray:

@@ -17,9 +17,10 @@ import numpy as np
 from telos.types import ActionSpace, Reading
 from telos.worlds import layouts as plans
 from telos.worlds.checked import check_actions, check_episodes
+from telos.worlds.distractors import DISTRACTORS, Distractor, Playing
 from telos.worlds.geometry import inside, move, shortest_path
 from telos.worlds.layouts import BORDER, PADDING, SCALE, SIZE, Layouts
-from telos.worlds.painting import background, paint_dots, paint_hazards
+from telos.worlds.painting import background, bare_floor, hazard_cover, paint_dots, paint_hazards
 
 MAX_STEP = 2.45 * SCALE
 REACHED = 4.5 * SCALE
@@ -28,6 +29,7 @@ IDS: Mapping[str, Callable[[], Layouts]] = {
     "telos/FourRooms-v0": plans.FourRooms,
     "telos/TwoRoomsFixed-v0": plans.OneFloor,
     "telos/TwoRoomsDiscrete-v0": plans.TwoRooms,
+    **dict.fromkeys(DISTRACTORS, plans.TwoRooms),
 }
 DISCRETE = ("telos/TwoRoomsDiscrete-v0",)
 _EIGHTH = np.pi / 4 * np.arange(8)
@@ -58,6 +60,8 @@ class Rooms:
         hazards: how many forbidden discs each episode draws; entering one has no effect on the dot.
         hazard_radius: the range that their radii are drawn from, in pixels.
         hazards_visible: whether they are drawn.
+        distractor: what moves on the floor without mattering (`telos.worlds.distractors`); by default the
+            id's, which most do not have.
     """
 
     def __init__(
@@ -68,6 +72,7 @@ class Rooms:
         hazards: int = 0,
         hazard_radius: tuple[float, float] = (3.0, 6.0),
         hazards_visible: bool = True,
+        distractor: Distractor | None = None,
     ) -> None:
         if id not in IDS:
             raise ValueError(f"id must be one of {', '.join(IDS)}; got '{id}'.")
@@ -92,6 +97,9 @@ class Rooms:
         self.episode_steps = 200
         self._family = IDS[id]()
         self._hazards, self._hazard_radius, self._visible = hazards, hazard_radius, hazards_visible
+        self.distractor = DISTRACTORS.get(id) if distractor is None else distractor
+        self._playing: Playing | None = None
+        self._goal_playing: Playing | None = None
         self._plain: dict[int, np.ndarray] = {}
         self._layouts: np.ndarray | None = None
         self._goal: np.ndarray | None = None
@@ -112,6 +120,9 @@ class Rooms:
         self._before = self._position
         self._goal = np.stack([draw.goal for draw in draws]) if task else None
         self._plain_backgrounds = np.stack([self._plain_background(int(layout)) for layout in self._layouts])
+        if self.distractor is not None and self.distractor.strength:
+            self._playing = self.distractor.begin(seeds, split=split)
+            self._goal_playing = self.distractor.begin(seeds, split=split, goal=True) if task else None
         self.place_hazards(
             np.stack([draw.centers for draw in draws]), np.stack([draw.radii for draw in draws])
         )
@@ -126,6 +137,8 @@ class Rooms:
             actions = MOVES[actions.argmax(axis=1)]
         self._before = self._position
         self._position = self.true_step(self._position, actions)
+        if self._playing is not None:
+            self._playing.advance()
         return self._render(self._position)
 
     def true_step(self, position: np.ndarray, action: np.ndarray) -> np.ndarray:
@@ -154,8 +167,16 @@ class Rooms:
         return self._layouts.copy()
 
     def goal_frames(self) -> np.ndarray:
-        """The rooms with the dot at the goal, uint8 `[num, 64, 64, 3]`."""
-        return self._render(self._goals())
+        """The rooms with the dot at the goal, uint8 `[num, 64, 64, 3]`; a distractor at a time of its own."""
+        goals = self._goals()
+        return paint_dots(self._floors(self._goal_playing), goals)
+
+    def frames_at(self, copy: int, places: np.ndarray) -> np.ndarray:
+        """One copy's rooms as they are now, the dot at each of `places` `[P, 2]`: uint8 `[P, 64, 64, 3]`."""
+        if self._layouts is None:
+            raise ValueError("reset must be called before frames_at.")
+        now = self._floors(self._playing)[copy]
+        return paint_dots(np.repeat(now[None], len(places), axis=0), np.asarray(places, dtype=np.float64))
 
     def goal_readings(self) -> dict[str, np.ndarray]:
         """`agent_xy` at the goal, float32 `[num, 2]`."""
@@ -188,9 +209,15 @@ class Rooms:
             )
         self._centers, self._radii = centers, radii
         self._backgrounds = self._plain_backgrounds
+        bare = bare_floor(self._plain_backgrounds)
         if self._visible and radii.shape[1]:
-            images = zip(self._plain_backgrounds, centers, radii, strict=True)
+            covers = [hazard_cover(*discs) for discs in zip(centers, radii, strict=True)]
+            images = zip(self._plain_backgrounds, covers, strict=True)
             self._backgrounds = np.stack([paint_hazards(*image) for image in images])
+            bare *= 1 - np.stack(covers)
+        for playing in (self._playing, self._goal_playing):
+            if playing is not None:
+                playing.place(self._backgrounds, bare)
 
     def hazards(self) -> tuple[np.ndarray, np.ndarray]:
         """This episode's forbidden discs: centres `[num, H, 2]` and radii `[num, H]`, in pixels."""
@@ -213,7 +240,11 @@ class Rooms:
         return self._goal
 
     def _render(self, positions: np.ndarray) -> np.ndarray:
-        return paint_dots(self._backgrounds, positions)
+        return paint_dots(self._floors(self._playing), positions)
+
+    def _floors(self, playing: Playing | None) -> np.ndarray:
+        """All that the dot is painted on, uint8 `[num, 64, 64, 3]`."""
+        return self._backgrounds if playing is None else playing.paint()
 
     def _plain_background(self, layout: int) -> np.ndarray:
         if layout not in self._plain:

@@ -11,8 +11,10 @@ def test_the_built_in_worlds_have_names():
         "telos/Orbits-v0",
         "telos/OrbitsQuiet-v0",
         "telos/TwoRooms-v0",
+        "telos/TwoRoomsBackground-v0",
         "telos/TwoRoomsDiscrete-v0",
         "telos/TwoRoomsFixed-v0",
+        "telos/TwoRoomsTelevision-v0",
     ]
     assert isinstance(make("telos/FourRooms-v0", 2), Rooms)
 

@@ -4,12 +4,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from telos.worlds import Rooms
+from telos.worlds.distractors import DISTRACTORS
 from telos.worlds.geometry import inside
 from telos.worlds.layouts import PADDING
 from telos.worlds.rooms import DISCRETE, IDS, MAX_STEP, REACHED
 
 
-@pytest.fixture(params=[id for id in IDS if id not in DISCRETE])
+@pytest.fixture(params=[id for id in IDS if id not in (*DISCRETE, *DISTRACTORS)])
 def rooms(request):
     return Rooms(request.param, 64)
 
