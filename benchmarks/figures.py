@@ -1,4 +1,4 @@
-"""The figure of planners, of results/planners.json: `python -m benchmarks.figures`."""
+"""The figures of results/*.json: `python -m benchmarks.figures`. What has no file yet is left out."""
 
 from __future__ import annotations
 
@@ -15,10 +15,9 @@ from matplotlib.figure import Figure
 from benchmarks.sections import WORLDS
 
 ROOT = Path(__file__).parent.parent
-PATH = ROOT / "docs" / "images" / "planners.png"
 
 
-def draw(result: Mapping[str, Any], path: Path) -> None:
+def planners(result: Mapping[str, Any], path: Path) -> None:
     """Above, energy against CPU-seconds per plan; below, success against them; a column per world."""
     worlds = [world for world in result["settings"] if any(row["world"] == world for row in result["rows"])]
     figure = Figure(figsize=(4.4 * len(worlds), 7.2), layout="constrained")
@@ -68,9 +67,42 @@ def _point(axes: Axes, row: Mapping[str, Any], colour: Any, marker: str) -> None
     axes.errorbar(row["cpu_seconds_per_plan"], row["success"], error, fmt=marker, ms=6, lw=0.8, color=colour)
 
 
+def collapse(result: Mapping[str, Any], path: Path) -> None:
+    """Each indicator against updates, a column per family; a line is the mean over seeds."""
+    families = {"with a teacher": ("V-JEPA", "BYOL"), "with classes": ("DINO",), "by terms": ("var", "Info")}
+    indicators = {"std": "deviation", "rank": "RankMe", "within_episode_variance": "share within windows"}
+    figure = Figure(figsize=(4.6 * len(families), 8.0), layout="constrained")
+    axes = figure.subplots(len(indicators), len(families), squeeze=False, sharey="row", sharex=True)
+    names = list(dict.fromkeys(row["method"] for row in result["rows"]))
+    for column, (family, begins) in enumerate(families.items()):
+        for name in (name for name in names if name.startswith(begins)):
+            mine = [row for row in result["rows"] if row["method"] == name]
+            for line, indicator in enumerate(indicators):
+                values = [
+                    sum(each) / len(mine) for each in zip(*(row[indicator] for row in mine), strict=True)
+                ]
+                axes[line][column].plot(mine[0]["step"], values, lw=1.5, label=name)
+        axes[0][column].set_title(family)
+        axes[0][column].set_yscale("log")
+        axes[-1][column].set_xlabel("updates")
+        axes[-1][column].legend(fontsize=8, frameon=False)
+    for line, label in enumerate(indicators.values()):
+        axes[line][0].set_ylabel(label)
+        for each in axes[line]:
+            each.grid(alpha=0.25)
+    FigureCanvasAgg(figure)
+    figure.savefig(path, dpi=110)
+
+
+FIGURES = {"planners": planners, "collapse": collapse}
+
+
 def main() -> None:
-    """Draw it."""
-    draw(json.loads((ROOT / "results" / "planners.json").read_text()), PATH)
+    """Draw what there are results of."""
+    for name, draw in FIGURES.items():
+        path = ROOT / "results" / f"{name}.json"
+        if path.exists():
+            draw(json.loads(path.read_text()), ROOT / "docs" / "images" / f"{name}.png")
 
 
 if __name__ == "__main__":

@@ -195,6 +195,22 @@ def test_the_student_is_asked_what_the_teacher_sees():
     assert torch.allclose(terms["distance"], ssl.ijepa_loss(told, taught), rtol=1e-4)
 
 
+def test_without_a_teacher_byol_is_drawn_to_its_own_embedding_and_draws_it():
+    learner = learner_of(BYOL(head=SMALL, teacher=False, predictor=False))
+    terms, seen = seen_by(learner)
+    one, other = (learner.criterion.head(view) for view in seen.views())
+    cosine = torch.nn.functional.cosine_similarity(one, other, dim=-1).mean()
+    assert torch.allclose(terms["distance"], 2 - 2 * cosine, rtol=1e-4)
+    (found,) = torch.autograd.grad(terms["distance"], seen.observed)
+    assert found[:, 1:].abs().sum() > 0
+    taught, seen = seen_by(learner_of(BYOL(head=SMALL, predictor=False)))
+    assert torch.allclose(
+        taught["distance"], terms["distance"], rtol=1e-4
+    )  # the teacher begins as the student
+    (found,) = torch.autograd.grad(taught["distance"], seen.imagined)
+    assert found.abs().sum() > 0
+
+
 def test_dinos_centre_follows_the_teachers_scores():
     learner = learner_of(method(DINO))
     seen_by(learner)

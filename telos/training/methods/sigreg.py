@@ -22,7 +22,7 @@ class SIGReg:
     """
 
     prediction: float = 1.0
-    sigreg: float = 0.1
+    sigreg: float = 0.05
     slices: int = 64
     deviation: float = 1.0  # the standard deviation that is asked for
 
