@@ -106,7 +106,8 @@ class Prediction:
         default_factory=lambda: Optimisation(steps=4000, batch=256, learning_rate=1e-3, clip=4.0)
     )
     horizon: int = 5  # predictor steps per window
-    noise: float = 0.03  # on what moves before every step, at most; a state in a wall is then led out of it
+    noise: float = 0.03  # on what moves before every step, at most, in its standard deviations over all
+    # training frames; a state in a wall is then led out of it
 
 
 @dataclass(frozen=True)

@@ -230,12 +230,13 @@ def _prediction_step(model: Model, store: EpisodeStore, settings: Prediction, pr
     _check_horizon(model.predictor, settings)
     block, batch = model.config.action_space.block, settings.optimisation.batch
     latents = Latents(model, store, settings.horizon * block, progress)
+    most = settings.noise * float(latents.moving.std(0).mean())  # whatever scale a method gives states
 
     def step(generator: torch.Generator, number: int) -> tuple[Tensor, dict[str, float | Tensor]]:
         losses = []
         for predictor in model.predictors:
             states, actions, scene = latents.sample(batch, generator)
-            noise = settings.noise * torch.rand(batch, 1, 1, generator=generator)
+            noise = most * torch.rand(batch, 1, 1, generator=generator)
             if isinstance(predictor, HistoryPredictor):
                 losses.append(_told(model, predictor, states[:, ::block], actions, noise, generator))
                 continue
