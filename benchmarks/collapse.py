@@ -44,7 +44,7 @@ METHODS: Mapping[str, Method] = {
 }
 
 
-LONG = Setting(representation=400, prediction=1)
+LONG = Setting(prediction=1)
 SHORT = Setting(episodes=16, representation=100, prediction=1, batch=4, seeds=(0,))
 
 

@@ -91,8 +91,8 @@ class Setting:
     """How much of everything, the same for all rows."""
 
     episodes: int = 1024
-    representation: int = 300  # updates of the encoder
-    prediction: int = 800  # updates of the predictor after it
+    representation: int = 400  # updates of the encoder
+    prediction: int = 1000  # updates of the predictor after it
     batch: int = 128  # of those
     tasks: int = 32  # per training seed
     horizon: int = 10  # blocks that are predicted ahead
