@@ -10,9 +10,9 @@ import torch
 
 from telos.errors import CheckpointError, UnknownName
 from telos.model import Model, ModelConfig
-from telos.perception import Features, Keypoints
+from telos.perception import Features, Keypoints, Residual
 from telos.types import ActionSpace, Observation, Reading
-from telos.world_model import Glimpse
+from telos.world_model import Glimpse, Recurrent
 
 CONFIG = ModelConfig(
     world="test/World",
@@ -181,6 +181,7 @@ def test_what_is_not_there_is_named():
         lambda: Keypoints(0),
         lambda: Keypoints(scene_channels=-1),
         lambda: Features(0),
+        lambda: Residual(0),
         lambda: Glimpse(span=0.0),
         lambda: replace(CONFIG, frames=0),
     ],
@@ -195,11 +196,18 @@ def test_impossible_kinds_are_refused():
         replace(CONFIG, recovered="means")
 
 
-def test_a_model_of_features_imagines_and_is_loaded_as_it_was_saved(tmp_path):
-    model = new_model(perception=Features(5))
+@pytest.mark.parametrize("parts", [(Features(5), Glimpse()), (Residual(5, (4, 8), 1), Recurrent())])
+def test_a_model_without_a_scene_imagines_and_is_loaded_as_it_was_saved(tmp_path, parts):
+    model = new_model(perception=parts[0], predictor=parts[1])
     states = model.encode(observation())
     assert states.shape == (3, 10) == (3, model.config.state_size)
-    assert model.rollout(states, noise(3, 4, 2, 2 * 3)).states.shape == (3, 4, 1, 3, 10)
+    assert model.rollout(states, noise(3, 4, 2, model.config.action_space.size)).states.shape == (
+        3,
+        4,
+        1,
+        3,
+        10,
+    )
     model.save(tmp_path)
     assert torch.equal(Model.load(tmp_path).encode(observation()), states)
 

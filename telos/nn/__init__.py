@@ -1,6 +1,15 @@
 """Building blocks with no JEPA meaning."""
 
-from telos.nn.blocks import ResidualConv, SpatialSoftmax, cell_centres, mlp, normalised_head, projector
+from telos.nn.attention import attention
+from telos.nn.blocks import (
+    ResidualConv,
+    SpatialSoftmax,
+    cell_centres,
+    mlp,
+    normalised_head,
+    projector,
+    residual_stack,
+)
 from telos.nn.transformer import ConditionedBlock, Seen, TransformerBlock
 
 __all__ = [
@@ -9,8 +18,10 @@ __all__ = [
     "Seen",
     "SpatialSoftmax",
     "TransformerBlock",
+    "attention",
     "cell_centres",
     "mlp",
     "normalised_head",
     "projector",
+    "residual_stack",
 ]

@@ -52,6 +52,16 @@ class ResidualConv(nn.Module):
         return features + self.second(torch.relu(self.first(torch.relu(features))))
 
 
+def residual_stack(inputs: int, channels: int, *, blocks: int) -> nn.Sequential:
+    """A 3x3 convolution, pooling to half the size, and residual blocks: `[N, inputs, H, W]` to
+    `[N, channels, ceil(H/2), ceil(W/2)]`, as IMPALA's network is made of (arXiv 1802.01561, figure 3)."""
+    return nn.Sequential(
+        nn.Conv2d(inputs, channels, 3, padding=1),
+        nn.MaxPool2d(3, stride=2, padding=1),
+        *(ResidualConv(channels) for _ in range(blocks)),
+    )
+
+
 class SpatialSoftmax(nn.Module):
     """Where each channel is active: `[N, C, H, W]` to expected coordinates, `[N, C, 2]` as (x, y).
 

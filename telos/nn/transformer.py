@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from telos.nn.attention import attention
+
 
 class TransformerBlock(nn.Module):
     """Attention among all tokens and an MLP, each after a normalisation: `[N, T, D]` to the same shape."""
@@ -23,7 +25,7 @@ class TransformerBlock(nn.Module):
     def forward(self, tokens: Tensor) -> Tensor:
         """Add what the tokens tell each other."""
         query, key, value = _heads(self.qkv(self.before_attention(tokens)), 3, self.heads)
-        told = nn.functional.scaled_dot_product_attention(query, key, value)
+        told = attention(query, key, value)
         tokens = tokens + self.out(told.transpose(1, 2).flatten(2))
         return tokens + self.mlp(self.before_mlp(tokens))
 
@@ -92,13 +94,13 @@ class ConditionedBlock(nn.Module):
             gate, mlp_gate = gate[:, -group:], mlp_gate[:, -group:]
             mlp_shift, mlp_scale = mlp_shift[:, -group:], mlp_scale[:, -group:]
         several = query.shape[2] > group
-        told = nn.functional.scaled_dot_product_attention(
+        told = attention(
             query,
             key,
             value,
-            dropout_p=self.dropout.p if self.training else 0.0,
-            attn_mask=_grouped(query.shape[2], group, query.device) if several and group > 1 else None,
-            is_causal=several and group == 1,
+            mask=_grouped(query.shape[2], group, query.device) if several and group > 1 else None,
+            causal=several and group == 1,
+            dropout=self.dropout.p if self.training else 0.0,
         )
         tokens = tokens + gate * self.dropout(self.out(told.transpose(1, 2).flatten(2)))
         inside = self.before_mlp(_modulated(self.second(tokens), mlp_shift, mlp_scale))

@@ -6,8 +6,9 @@ from telos.perception.features import FeatureEncoder, Features
 from telos.perception.keypoints import POSITION_SCALE, KeypointEncoder, Keypoints
 from telos.perception.patches import PatchEncoder, Patches
 from telos.perception.pretrained import Pixels, Pooled, Pretrained, PretrainedEncoder, from_pretrained
+from telos.perception.residual import Residual, ResidualEncoder
 
-PerceptionSettings = Keypoints | Features | Patches | Pretrained
+PerceptionSettings = Keypoints | Features | Patches | Residual | Pretrained
 """The settings of every encoder."""
 
 __all__ = [
@@ -25,5 +26,7 @@ __all__ = [
     "Pooled",
     "Pretrained",
     "PretrainedEncoder",
+    "Residual",
+    "ResidualEncoder",
     "from_pretrained",
 ]

@@ -13,7 +13,8 @@ class BroadcastDecoder(nn.Module):
 
     The scene lies where it is in the picture; what moves is laid over an H/4 x W/4 grid beside each
     cell's coordinates (a spatial broadcast decoder, Watters et al. 2019, arXiv 1901.07017), which draws
-    small things at exact places. H and W must be multiples of 4.
+    small things at exact places. With a scene, H and W must be multiples of 4; without one, what is drawn
+    beyond the picture is cut off.
     """
 
     grid: Tensor
@@ -28,9 +29,13 @@ class BroadcastDecoder(nn.Module):
         width: int = 32,
     ) -> None:
         super().__init__()
-        if image_size[0] % 4 or image_size[1] % 4:
-            raise ValueError(f"image_size must be multiples of 4; got {image_size}. Resize the frames.")
-        height, wide = image_size[0] // 4, image_size[1] // 4
+        if scene_channels and (image_size[0] % 4 or image_size[1] % 4):
+            raise ValueError(
+                f"image_size must be multiples of 4 where there is a scene; got {image_size}. "
+                "Resize the frames."
+            )
+        self.image_size = image_size
+        height, wide = -(-image_size[0] // 4), -(-image_size[1] // 4)
         y, x = torch.meshgrid(torch.linspace(-1, 1, height), torch.linspace(-1, 1, wide), indexing="ij")
         waves = [torch.ones_like(x), x, y]
         for frequency in (1, 2, 4, 8):
@@ -57,4 +62,5 @@ class BroadcastDecoder(nn.Module):
             features = features + self.scene(scene)
         features = torch.relu(features)
         features = self.body(self.join(torch.cat([features, torch.tanh(attention)], dim=1)))
-        return nn.functional.pixel_shuffle(self.draw(features), 4)
+        height, wide = self.image_size
+        return nn.functional.pixel_shuffle(self.draw(features), 4)[..., :height, :wide]

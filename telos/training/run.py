@@ -115,7 +115,10 @@ class Run:
             return
         trained = list(parameters)
         optimiser = torch.optim.AdamW(
-            trained, lr=optimisation.learning_rate, weight_decay=optimisation.weight_decay
+            trained,
+            lr=optimisation.learning_rate,
+            weight_decay=optimisation.weight_decay,
+            fused=all(value.device.type in ("cpu", "cuda") for value in trained),
         )
         if self.stage == name:
             _load_optimiser(optimiser, self._optimiser_state)
@@ -129,9 +132,11 @@ class Run:
             self._check(loss, values)
             optimiser.zero_grad(set_to_none=True)
             loss.backward()
-            norm = nn.utils.clip_grad_norm_(trained, optimisation.clip)
+            norm = nn.utils.get_total_norm(value.grad for value in trained if value.grad is not None)
             if not torch.isfinite(norm):
                 raise self._broken("the gradient")
+            if norm > optimisation.clip:
+                nn.utils.clip_grads_with_norm_(trained, optimisation.clip, norm)
             optimiser.step()
             self.step += 1
             if after is not None:
@@ -251,8 +256,12 @@ def _optimiser_tensors(optimiser: torch.optim.Optimizer) -> Iterator[tuple[str, 
 
 def _load_optimiser(optimiser: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
     state: dict[int, dict[str, Tensor]] = {}
+    parameters = [value for group in optimiser.param_groups for value in group["params"]]
     for name, value in tensors.items():
         index, key = name.split(".", 1)
+        like = parameters[int(index)]
+        if value.shape == like.shape:  # in memory as the parameter is: the fused step counts on it
+            value = torch.empty_like(like).copy_(value)
         state.setdefault(int(index), {})[key] = value
     optimiser.load_state_dict({**optimiser.state_dict(), "state": state})
 

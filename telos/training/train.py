@@ -22,6 +22,7 @@ from telos.training.config import Prediction, Recipe, Representation, Sketched
 from telos.training.distillation import fit_reflex
 from telos.training.heads import decoder_step, fit_readouts
 from telos.training.latents import Latents
+from telos.training.memory import kept_memory
 from telos.training.representation import RepresentationLoss
 from telos.training.run import Run, Step
 from telos.training.sketched import sketched_loss
@@ -59,7 +60,7 @@ def train(
     model = _new_model(config, store, recipe, seed)
     _check_stages(model, recipe)
     learner = _learner(model, recipe.representation, seed)
-    with Run(folder, learner, _fingerprint(store, recipe, seed), seed=seed) as run:
+    with kept_memory(), Run(folder, learner, _fingerprint(store, recipe, seed), seed=seed) as run:
         if recipe.representation is not None:
             run.stage_loop(
                 "representation",
@@ -240,14 +241,16 @@ def _prediction_step(model: Model, store: EpisodeStore, settings: Prediction, pr
             if isinstance(predictor, HistoryPredictor):
                 losses.append(_told(model, predictor, states[:, ::block], actions, noise, generator))
                 continue
-            assert isinstance(predictor, GlimpsePredictor)
+            by_steps = isinstance(predictor, GlimpsePredictor)  # of the environment; others go by blocks
+            advance, stride = (predictor.step, 1) if by_steps else (predictor, block)
+            blocks, observed = actions.unflatten(1, (-1, stride)).flatten(2), states[:, stride::stride]
             now, imagined = states[:, :1], []
-            for time in range(actions.shape[1]):
+            for time in range(blocks.shape[1]):
                 disturbed = now + noise * torch.randn(now.shape, generator=generator)
                 with model.precision():
-                    now = predictor.step(disturbed, actions[:, time, None], scene)
+                    now = advance(disturbed, blocks[:, time, None], scene)
                 imagined.append(now)
-            losses.append(ssl.prediction_loss(torch.cat(imagined, dim=1), states[:, 1:]))
+            losses.append(ssl.prediction_loss(torch.cat(imagined, dim=1), observed))
         total = torch.stack(losses).sum()
         return total, {"long_prediction": total.detach() / len(losses)}
 

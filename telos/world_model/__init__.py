@@ -3,9 +3,10 @@
 from telos.world_model.history import History, HistoryPredictor
 from telos.world_model.inverse import InverseDynamics
 from telos.world_model.predictor import Glimpse, GlimpsePredictor, Predictor, action_scale
+from telos.world_model.recurrent import Recurrent, RecurrentPredictor
 from telos.world_model.unroll import Predict, unroll
 
-PredictorSettings = Glimpse | History
+PredictorSettings = Glimpse | History | Recurrent
 """The settings of every predictor."""
 
 __all__ = [
@@ -17,6 +18,8 @@ __all__ = [
     "Predict",
     "Predictor",
     "PredictorSettings",
+    "Recurrent",
+    "RecurrentPredictor",
     "action_scale",
     "unroll",
 ]

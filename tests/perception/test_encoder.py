@@ -3,13 +3,14 @@
 import pytest
 import torch
 
-from telos.perception import FeatureEncoder, KeypointEncoder
+from telos.perception import FeatureEncoder, KeypointEncoder, Residual
 from telos.perception.encoder import RATE_SCALE
 
 SIZE = (16, 24)
 KINDS = {
     "keypoints": lambda frames: KeypointEncoder(channels=3, image_size=SIZE, frames=frames, keypoints=3),
     "features": lambda frames: FeatureEncoder(channels=3, image_size=SIZE, frames=frames, features=6),
+    "residual": lambda frames: Residual(6, (4,), 1).build(channels=3, image_size=SIZE, frames=frames),
 }
 POSE = 6
 

@@ -6,10 +6,12 @@ import pytest
 import torch
 
 from telos.model import Model
+from telos.perception import Residual
 from telos.progress import silent
 from telos.training import model_config
 from telos.training.latents import Latents
 from telos.training.train import _new_model, _prediction_step
+from telos.world_model import Recurrent
 
 
 @pytest.fixture
@@ -36,6 +38,21 @@ def test_without_noise_the_loss_is_that_of_a_slow_loop(model, store, recipe):
         now = model.predictor.step(now, actions[:, time : time + 1], scene)
         errors.append((now - states[:, time + 1 : time + 2]).abs().mean())
     expected = torch.stack(errors).mean()
+    assert torch.allclose(step_loss(model, store, settings), expected, rtol=1e-5)
+
+
+def test_a_recurrent_predictor_is_trained_block_by_block(store, recipe, monkeypatch):
+    parts = replace(recipe.architecture, perception=Residual(6, (4,), 1), predictor=Recurrent())
+    monkeypatch.setattr(Model, "precision", lambda self: torch.autocast("cpu", enabled=False))
+    recurrent = replace(recipe, architecture=parts)
+    model = _new_model(model_config(store, recurrent), store, recurrent, 0)
+    settings = replace(recipe.prediction, noise=0.0)
+    latents = Latents(model, store, settings.horizon * 4, silent)
+    states, actions, _ = latents.sample(4, torch.Generator().manual_seed(3))
+    imagined = model.predictor.imagine(
+        states[:, None, 0], actions.unflatten(1, (-1, 4)).flatten(2)[:, None], None
+    )
+    expected = (imagined[:, 0, 1:] - states[:, 4::4]).abs().mean()
     assert torch.allclose(step_loss(model, store, settings), expected, rtol=1e-5)
 
 
