@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
 import platform
+import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import torch
-from torch.utils.flop_counter import FlopCounterMode
+from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode, sdpa_backward_flop_count, sdpa_flop_count
 
 
 def cpu_seconds() -> float:
-    """User and system time of this process, all threads."""
-    times = os.times()
-    return times.user + times.system
+    """User and system time of this process, all threads: as `os.times` has it, in finer steps."""
+    return time.process_time()
 
 
 class Memory:
@@ -46,42 +50,64 @@ class Enough(Exception):  # noqa: N818 - not an error
     """All steps were measured: how to leave a training loop."""
 
 
+def _attention(query: Tensor, key: Tensor, value: Tensor, *_: Any, **__: Any) -> int:
+    return sdpa_flop_count(query, key, value)
+
+
+def _attention_backward(
+    gradient: Tensor, query: Tensor, key: Tensor, value: Tensor, *_: Any, **__: Any
+) -> int:
+    return sdpa_backward_flop_count(gradient, query, key, value)
+
+
+FUSED = {
+    torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: _attention,
+    torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward: _attention_backward,
+}
+"""Attention on a CPU, which torch's own counter does not count."""
+
+
 class StepMeter:
     """Begin when training is about to begin, and `tick` after each of its steps.
 
     The first step's FLOPs are counted (counting is slow, so it is also the warm-up); the `steps` after it
-    are timed.
+    are timed. What a step does within `loading` is its data, and not part of the step alone.
     """
 
     def __init__(self, *, steps: int) -> None:
         self.steps, self.flops = steps, 0
         self.cpu: list[float] = []
-        self._counter: FlopCounterMode | None = FlopCounterMode(display=False)
+        self.data: list[float] = []
+        self._counter: FlopCounterMode | None = FlopCounterMode(display=False, custom_mapping=FUSED)
         self._counter.__enter__()
-        self._last = 0.0
+        self._last, self._loading = 0.0, 0.0
+
+    @contextlib.contextmanager
+    def loading(self) -> Iterator[None]:
+        """Within it the step waits for its data."""
+        start = cpu_seconds()
+        yield
+        self._loading += cpu_seconds() - start
 
     def tick(self) -> bool:
         """One step has ended. True when all were measured."""
+        now = cpu_seconds()
         if self._counter is not None:
             self._counter.__exit__(None, None, None)
             self.flops = self._counter.get_total_flops()
             self._counter = None
         else:
-            self.cpu.append(cpu_seconds() - self._last)
-        self._last = cpu_seconds()
+            self.cpu.append(now - self._last)
+            self.data.append(self._loading)
+        self._last, self._loading = cpu_seconds(), 0.0
         return len(self.cpu) == self.steps
 
-    def result(self, *, frames: int) -> dict[str, float]:
-        """The figures, where one step trains on `frames` frames."""
-        mean = sum(self.cpu) / len(self.cpu)
+    def result(self, *, frames: int) -> dict[str, Any]:
+        """What was measured, where one step trains on `frames` frames."""
         return {
-            "frames_per_cpu_second": frames / mean,
-            "cpu_seconds_per_step": mean,
-            "cpu_seconds_of_fastest_step": min(self.cpu),
-            "cpu_seconds_of_slowest_step": max(self.cpu),
-            "steps_timed": len(self.cpu),
+            "cpu_seconds": self.cpu,
+            "data_cpu_seconds": self.data,
             "frames_per_step": frames,
-            "flops_per_frame": self.flops / frames,
             "flops_per_step": self.flops,
         }
 

@@ -102,6 +102,67 @@ def planning(result: Result) -> str:
     )
 
 
+TRAINED = {
+    "eb_jepa": "EB-JEPA, two rooms, 65x65",
+    "torch_world": "torch_world, LeWM, 32x32, 64 numbers",
+    "torch_world_192": "torch_world, LeWM, 32x32, 192 numbers",
+    "stable_worldmodel": "stable-worldmodel, LeWM, 64x64, patches of 8",
+}
+
+
+def training(result: Result) -> str:
+    """Frames per CPU-second of telos and each peer on the peer's model, and of telos' own recipes."""
+    head = [
+        "the model of",
+        "threads",
+        "MFLOPs per frame",
+        "telos",
+        "peer",
+        "ratio",
+        "with data",
+        "both bf16",
+        "both fp32",
+        "share of floor",
+        "peer's share",
+    ]
+    lines = [_line(head), _line(["---"] * len(head))]
+    for name, title in TRAINED.items():
+        for part, told in result["shapes"][name].items():
+            if not part.startswith("threads_"):
+                continue
+            ours, theirs = told[told["ours"]], told[told["peer"]]
+            cells = (
+                title,
+                part.removeprefix("threads_"),
+                f"{ours['flops_per_frame'] / 1e6:,.0f}",
+                f"{ours['frames_per_cpu_second']:,.0f} ({ours['precision']})",
+                f"{theirs['frames_per_cpu_second']:,.0f} ({theirs['precision']})",
+                f"**{told['ratio']:.2f}**",
+                f"{told['ratio_with_data']:.2f}",
+                f"{told['ratio_bf16']:.2f}" if "ratio_bf16" in told else "",
+                f"{told['ratio_fp32']:.2f}",
+                _percent(ours["share_of_floor"]),
+                _percent(theirs["share_of_floor"]),
+            )
+            lines.append(_line(cells))
+    head = ["recipe", "threads", "batch", "MFLOPs per frame", "frames per CPU-second", "share of floor"]
+    lines += ["", _line(head), _line(["---"] * len(head))]
+    for name, entry in result["recipes"].items():
+        for part, told in entry.items():
+            if not part.startswith("threads_"):
+                continue
+            cells = (
+                f"`{name}`",
+                part.removeprefix("threads_"),
+                f"{entry['batch']}",
+                f"{told['flops_per_frame'] / 1e6:,.1f}",
+                f"{told['frames_per_cpu_second_with_data']:,.0f}",
+                _percent(told["share_of_floor"]),
+            )
+            lines.append(_line(cells))
+    return "\n".join([*lines, "", f"Made by `{result['command']}`; [file](../results/training.json)."])
+
+
 def peers(result: Result) -> str:
     """telos' planners on the models of EB-JEPA and torch_world, as shares of what the peer's CEM takes."""
     parts = []

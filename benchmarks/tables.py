@@ -20,6 +20,7 @@ BEGIN, END = "<!-- results: made by `python -m benchmarks.tables` -->", "<!-- /r
 PAGES = {
     "planners": ("docs/actor.md", sections.planners),
     "safety": ("docs/guardrails.md", sections.safety),
+    "training": ("docs/benchmarks.md", sections.training),
     "planning_lewm": ("docs/benchmarks.md", sections.planning),
     "representation": ("docs/representation.md", sections.representation),
     "planning_peers": ("docs/benchmarks.md", sections.peers),

@@ -1,12 +1,12 @@
-"""EB-JEPA's two-rooms recipe (arXiv 2602.03604), measured: run by `benchmarks.training --peer PATH`.
+"""EB-JEPA's two-rooms recipe (arXiv 2602.03604), measured: run by `benchmarks.training --eb-jepa`.
 
-    python -m benchmarks.peers.eb_jepa PATH [--threads N] [--batch N] [--steps N]
+    python -m benchmarks.peers.eb_jepa PATH [--threads N] [--batch N] [--steps N] [--precision bf16|fp32]
 
 PATH is a checkout of https://github.com/facebookresearch/eb_jepa. Its own `run` trains by its own
 configuration; only the progress bar around its batches is ours, and that is where time is taken. Changed
-in the configuration: the batch's size; bf16 only where the CPU has instructions for it, as ours (elsewhere it
-is emulated, many times slower than fp32); no worker processes, so that making data counts as this process's
-CPU time; no logging to a server and no planning evaluation, which its training loop would add.
+in the configuration: the batch's size; bf16 or not, as asked; no worker processes, so that making data counts
+as this process's CPU time; no logging to a server and no planning evaluation, which its training loop would
+add.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from typing import Any
 
 import torch
 
-from benchmarks.meter import Enough, StepMeter, cpu_seconds, machine
+from benchmarks.meter import Enough, StepMeter
 
 FRAMES = 17  # of a training sample: `sample_length` of its data configuration
 ALONE = {
@@ -42,15 +42,12 @@ class Bar:
     """Stands where the training loop has its progress bar: hands on its batches, and looks at the clock."""
 
     def __init__(self, batches: Any, *, steps: int) -> None:
-        self.batches, self.data_cpu = iter(batches), 0.0
-        self.meter = StepMeter(steps=steps)
+        self.batches, self.meter = iter(batches), StepMeter(steps=steps)
 
     def __iter__(self) -> Iterator[Any]:
         while True:
-            start = cpu_seconds()
-            batch = next(self.batches)
-            if self.meter.flops:  # the first step only warms up
-                self.data_cpu += cpu_seconds() - start
+            with self.meter.loading():
+                batch = next(self.batches)
             yield batch
             if self.meter.tick():
                 raise Enough
@@ -59,50 +56,47 @@ class Bar:
         """What the training loop tells its progress bar."""
 
 
-def measure(path: Path, *, batch: int, steps: int) -> dict[str, Any]:
+def measure(path: Path, *, batch: int, steps: int, half: bool) -> dict[str, Any]:
     """The figures of the recipe in the checkout `path`, on the threads that torch has."""
     sys.path.insert(0, str(path))
     os.chdir(path)
     import examples.ac_video_jepa.main as recipe  # pyright: ignore[reportMissingImports]
 
-    bars = []
+    bars, made = [], []
+    original = recipe.JEPA
 
     def bar(batches: Any, *, total: int, desc: str, disable: bool) -> Bar:
         bars.append(Bar(batches, steps=steps))
         return bars[0]
 
-    recipe.tqdm = bar
-    half = bool(machine()["bf16_instructions"])
-    settings = {
-        "data.batch_size": batch,
-        "training.use_amp": half,
-        **ALONE,
-    }
+    def jepa(*parts: Any) -> Any:
+        made.append(original(*parts))
+        return made[0]
+
+    recipe.JEPA, recipe.tqdm = jepa, bar
+    settings = {"data.batch_size": batch, "training.use_amp": half, **ALONE}
     with tempfile.TemporaryDirectory() as folder, contextlib.suppress(Enough):
         recipe.run(str(path / "examples/ac_video_jepa/cfgs/train.yaml"), folder=folder, **settings)
-    meter, frames = bars[0].meter, batch * FRAMES
-    step_cpu = sum(meter.cpu) - bars[0].data_cpu
     return {
-        **meter.result(frames=frames),
-        "data_frames_per_cpu_second": frames * steps / max(bars[0].data_cpu, 1e-9),
-        "step_frames_per_cpu_second": frames * steps / step_cpu,
-        "batch": batch,
-        "precision": "bf16" if half else "fp32",
-        "frames_per_window": FRAMES,
+        **bars[0].meter.result(frames=batch * FRAMES),
+        "parameters": sum(value.numel() for value in made[0].parameters()),
+        "packages": {"torch": torch.__version__},
         "peak_memory_gb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2, 2),
     }
 
 
 def main() -> None:
     """Print the figures as the last line."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("path", type=Path)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--steps", type=int, default=2)
+    parser.add_argument("--precision", choices=("bf16", "fp32"), default="bf16", help="its own is bf16")
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
-    print(json.dumps(measure(given.path.resolve(), batch=given.batch, steps=given.steps)))
+    half = given.precision == "bf16"
+    print(json.dumps(measure(given.path.resolve(), batch=given.batch, steps=given.steps, half=half)))
 
 
 if __name__ == "__main__":

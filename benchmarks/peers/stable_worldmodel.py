@@ -70,8 +70,11 @@ def peer(name: str) -> Any:
     return importlib.import_module(name)
 
 
-def build(*, size: int) -> Any:
-    """The peer's LeWM for action blocks of `size` numbers, with the weights it is initialised with."""
+def build(*, size: int, image: int = 224, patch: int = 14) -> Any:
+    """The peer's LeWM for action blocks of `size` numbers, with the weights it is initialised with.
+
+    `image` and `patch` are the sides, in pixels, of its frames and patches.
+    """
     import transformers  # pyright: ignore[reportMissingImports]
 
     module = peer("stable_worldmodel.wm.lewm.module")
@@ -80,8 +83,8 @@ def build(*, size: int) -> Any:
         num_hidden_layers=12,
         num_attention_heads=3,
         intermediate_size=768,
-        image_size=224,
-        patch_size=14,
+        image_size=image,
+        patch_size=patch,
     )
     mlp = partial(module.MLP, input_dim=192, output_dim=192, hidden_dim=2048, norm_fn=nn.BatchNorm1d)
     return peer("stable_worldmodel.wm.lewm").LeWM(

@@ -33,12 +33,13 @@ HORIZON, SAMPLES, ITERATIONS = 5, 512, 10
 STEP = 2  # numbers in an action
 
 
-def build() -> Any:
-    """The peer's LeWM with the weights it is initialised with."""
+def build(*, width: int = 192) -> Any:
+    """The peer's LeWM, `width` numbers per embedding, with the weights it is initialised with."""
     from torch_world.models import LeWM  # pyright: ignore[reportMissingImports]
     from torch_world.nn import CLSEncoder  # pyright: ignore[reportMissingImports]
 
-    return LeWM(CLSEncoder(img_size=32, patch_size=8, embed_dim=192), action_dim=STEP)
+    encoder = CLSEncoder(img_size=32, patch_size=8, embed_dim=width)
+    return LeWM(encoder, action_dim=STEP, embed_dim=width)
 
 
 def episodes(count: int, *, steps: int) -> dict[str, Tensor]:
