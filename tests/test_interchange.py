@@ -27,6 +27,7 @@ def noise(*shape, seed=1):
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
 
 
+@pytest.mark.usefixtures("single_precision")
 def test_embeddings_are_those_of_the_formula():
     pixels = torch.randint(256, (3, 1, 3, 8, 8), generator=torch.Generator().manual_seed(2)).to(torch.uint8)
     found = load_lewm(random_weights(), CONFIG).encode(Observation(pixels))

@@ -47,11 +47,7 @@ def observation(batch=3):
     return Observation(torch.randint(256, (batch, 2, 3, 16, 16), dtype=torch.uint8, generator=generator))
 
 
-def no_autocast(model, monkeypatch):
-    monkeypatch.setattr(Model, "precision", lambda self: torch.autocast("cpu", enabled=False))
-    return model
-
-
+@pytest.mark.usefixtures("single_precision")
 def test_a_perceived_state_is_what_moves_and_then_the_scene():
     model = new_model()
     states = model.encode(observation())
@@ -72,8 +68,8 @@ def test_without_scene_channels_a_perceived_state_is_what_moves():
     assert model.decode(states).shape == (3, 16, 16, 3)
 
 
-def test_rollout_is_a_slow_loop_over_held_actions(monkeypatch):
-    model = no_autocast(new_model(), monkeypatch)
+def test_rollout_is_a_slow_loop_over_held_actions(single_precision):
+    model = new_model()
     state, actions = noise(2, PERCEIVED), noise(2, 4, 3, 2)
     imagined = model.rollout(state, actions)
     assert imagined.states.shape == (2, 4, 1, 4, MOVING)
@@ -85,8 +81,8 @@ def test_rollout_is_a_slow_loop_over_held_actions(monkeypatch):
     assert torch.allclose(imagined.states[1, 2, 0, -1], expected[0, 0], atol=1e-6)
 
 
-def test_free_actions_are_imagined_as_they_are(monkeypatch):
-    model = no_autocast(new_model(), monkeypatch)
+def test_free_actions_are_imagined_as_they_are(single_precision):
+    model = new_model()
     state, blocks = noise(2, PERCEIVED), noise(2, 4, 5, 6)
     expected, scene = state[:, None, :MOVING].expand(2, 4, -1), state[:, MOVING:].reshape(2, 1, 8, 8)
     for action in blocks.reshape(2, 4, 15, 2).unbind(2):
@@ -94,8 +90,8 @@ def test_free_actions_are_imagined_as_they_are(monkeypatch):
     assert torch.allclose(model.imagine(state, blocks)[:, :, 0, -1], expected, atol=1e-5)
 
 
-def test_each_predictor_of_an_ensemble_imagines_a_future_of_its_own(monkeypatch):
-    model = no_autocast(new_model(ensemble=2), monkeypatch)
+def test_each_predictor_of_an_ensemble_imagines_a_future_of_its_own(single_precision):
+    model = new_model(ensemble=2)
     state, blocks = noise(2, PERCEIVED), noise(2, 3, 4, 6)
     both = model.imagine(state, blocks)
     assert both.shape == (2, 3, 2, 5, MOVING)
@@ -104,8 +100,8 @@ def test_each_predictor_of_an_ensemble_imagines_a_future_of_its_own(monkeypatch)
     assert not torch.allclose(both[:, :, 0], both[:, :, 1], atol=1e-3)
 
 
-def test_to_resume_is_to_continue_a_rollout_each_future_by_its_own_predictor(monkeypatch):
-    model = no_autocast(new_model(ensemble=2), monkeypatch)
+def test_to_resume_is_to_continue_a_rollout_each_future_by_its_own_predictor(single_precision):
+    model = new_model(ensemble=2)
     state, actions = noise(3, PERCEIVED), noise(3, 2, 4, 2)
     whole = model.rollout(state, actions).states
     rest = model.resume(state, whole[:, :, :, 2], actions[:, :, 2:])
@@ -114,15 +110,15 @@ def test_to_resume_is_to_continue_a_rollout_each_future_by_its_own_predictor(mon
     assert not torch.allclose(rest.states[:, :, 0], rest.states[:, :, 1], atol=1e-3)
 
 
-def test_rollout_of_a_problem_does_not_depend_on_the_others(monkeypatch):
-    model = no_autocast(new_model(), monkeypatch)
+def test_rollout_of_a_problem_does_not_depend_on_the_others(single_precision):
+    model = new_model()
     state, actions = noise(3, PERCEIVED), noise(3, 2, 4, 2)
     alone = model.rollout(state[1:2], actions[1:2]).states
     assert torch.allclose(model.rollout(state, actions).states[1:2], alone, atol=1e-6)
 
 
-def test_the_energy_of_a_rollout_has_the_gradient_of_finite_differences(monkeypatch):
-    model = no_autocast(new_model(), monkeypatch).double().requires_grad_(False)
+def test_the_energy_of_a_rollout_has_the_gradient_of_finite_differences(single_precision):
+    model = new_model().double().requires_grad_(False)
     state, goal = noise(1, PERCEIVED, dtype=torch.float64), noise(MOVING, dtype=torch.float64)
 
     def energy(actions):
@@ -153,6 +149,7 @@ def test_pictures_have_the_leading_shape_of_their_states(shape):
     assert pictures.dtype == torch.uint8
 
 
+@pytest.mark.usefixtures("single_precision")
 def test_imagined_states_are_drawn_in_the_scene_that_was_perceived():
     model, imagined = new_model(), noise(2, 3, MOVING)
     perceived, other = 3 * noise(2, PERCEIVED)

@@ -3,20 +3,11 @@
 from dataclasses import replace
 
 import pytest
-import torch
 
 from telos import recipes
 from telos.data import collect
-from telos.model import Model
 from telos.training import Heads, Optimisation
 from telos.worlds import make
-
-
-@pytest.fixture
-def single_precision(monkeypatch):
-    """No matrix product in bf16, whatever the machine: for comparisons with a formula."""
-    monkeypatch.setattr(Model, "precision", lambda self: torch.autocast("cpu", enabled=False))
-
 
 STEPS = 22  # the metrics are written after steps 20 and 22
 

@@ -5,7 +5,6 @@ from dataclasses import replace
 import pytest
 import torch
 
-from telos.model import Model
 from telos.perception import Residual
 from telos.progress import silent
 from telos.training import model_config
@@ -15,8 +14,7 @@ from telos.world_model import Recurrent
 
 
 @pytest.fixture
-def model(store, recipe, monkeypatch):
-    monkeypatch.setattr(Model, "precision", lambda self: torch.autocast("cpu", enabled=False))
+def model(store, recipe, single_precision):
     made = _new_model(model_config(store, recipe), store, recipe, 0)
     torch.manual_seed(0)
     for value in made.predictors.parameters():
@@ -41,9 +39,8 @@ def test_without_noise_the_loss_is_that_of_a_slow_loop(model, store, recipe):
     assert torch.allclose(step_loss(model, store, settings), expected, rtol=1e-5)
 
 
-def test_a_recurrent_predictor_is_trained_block_by_block(store, recipe, monkeypatch):
+def test_a_recurrent_predictor_is_trained_block_by_block(store, recipe, single_precision):
     parts = replace(recipe.architecture, perception=Residual(6, (4,), 1), predictor=Recurrent())
-    monkeypatch.setattr(Model, "precision", lambda self: torch.autocast("cpu", enabled=False))
     recurrent = replace(recipe, architecture=parts)
     model = _new_model(model_config(store, recurrent), store, recurrent, 0)
     settings = replace(recipe.prediction, noise=0.0)
