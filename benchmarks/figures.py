@@ -11,8 +11,9 @@ import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
-from benchmarks.sections import WORLDS
+from benchmarks.sections import PLACES, WORLDS
 
 ROOT = Path(__file__).parent.parent
 
@@ -94,7 +95,65 @@ def collapse(result: Mapping[str, Any], path: Path) -> None:
     figure.savefig(path, dpi=110)
 
 
-FIGURES = {"planners": planners, "collapse": collapse}
+KINDS = {
+    "regularised": "tab:blue",
+    "distilled": "tab:green",
+    "contrastive": "tab:purple",
+    "generative": "tab:red",
+    "untrained": "gray",
+}
+
+
+def representation(result: Mapping[str, Any], path: Path) -> None:
+    """What each method knows (left) and what can be planned with it (right), a row of pictures per world.
+
+    A filled dot is the mean over seeds beside inverse dynamics, a hollow one by the method alone.
+    """
+    worlds = [world for world in PLACES if any(row["world"] == world for row in result["rows"])]
+    rows = [row for row in result["rows"] if row["group"] != "ablation"]
+    names = list(dict.fromkeys(row["method"].removesuffix(", alone") for row in rows))
+    names.sort(key=lambda name: [*KINDS].index(_kind(rows, name)), reverse=True)
+    figure = Figure(figsize=(10.5, 3.4 * len(worlds)), layout="constrained")
+    axes = figure.subplots(len(worlds), 2, squeeze=False, sharey=True, sharex="col")
+    for line, world in enumerate(worlds):
+        for column, measure in enumerate(("probe_px", "success")):
+            for place, name in enumerate(names):
+                for suffix, filled in (("", True), (", alone", False)):
+                    values = [
+                        row[measure]
+                        for row in rows
+                        if (row["method"], row["world"]) == (name + suffix, world)
+                    ]
+                    _spread(axes[line][column], values, place, KINDS[_kind(rows, name)], filled=filled)
+        floor = next(row["probe_floor_px"] for row in rows if row["world"] == world)
+        axes[line][0].axvline(floor, color="black", lw=0.8, ls=":")
+        axes[line][0].set(xscale="log", yticks=range(len(names)), yticklabels=names, ylabel=PLACES[world])
+        for each in axes[line]:
+            each.grid(alpha=0.25)
+            each.tick_params(labelsize=8)
+    axes[-1][0].set_xlabel("error of the dot's place, px (dotted: always its mean)")
+    axes[-1][1].set(xlabel="success of plans", xlim=(-0.03, 1.03))
+    handles = [Line2D([], [], marker="o", ls="", color=colour, label=kind) for kind, colour in KINDS.items()]
+    handles.append(Line2D([], [], marker="o", ls="", color="black", mfc="white", label="by itself"))
+    figure.legend(handles=handles, loc="outside lower center", ncols=6, frameon=False, fontsize=8)
+    FigureCanvasAgg(figure)
+    figure.savefig(path, dpi=110)
+
+
+def _kind(rows: list[dict[str, Any]], name: str) -> str:
+    return next(row["kind"] for row in rows if row["method"].removesuffix(", alone") == name)
+
+
+def _spread(axes: Axes, values: list[float], place: float, colour: str, *, filled: bool) -> None:
+    """The mean of what seeds gave, and how far they are apart."""
+    if values:
+        shift = 0.15 if filled else -0.15
+        axes.plot([min(values), max(values)], [place + shift] * 2, color=colour, lw=1.2)
+        mean = sum(values) / len(values)
+        axes.plot(mean, place + shift, "o", ms=5, color=colour, mfc=colour if filled else "white")
+
+
+FIGURES = {"planners": planners, "collapse": collapse, "representation": representation}
 
 
 def main() -> None:
