@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from telos.cli import console
 from telos.cli.progress import Bars
@@ -20,8 +20,14 @@ def train(
     seed: int = 0,
     reflex: bool = False,
     allow_collapse: bool = False,
+    device: Literal["auto", "cpu", "cuda"] = "auto",
+    sharding: Literal["auto", "none", "full"] = "auto",
+    micro_batches: int = 1,
+    log: Literal["wandb", "trackio"] | None = None,
 ) -> None:
     """Train what a recipe says on an episode store. Run again, it continues where it last saved.
+
+    `torchrun --nproc-per-node N -m telos train ...` trains on N processes, to the same losses.
 
     Args:
         data: the episode store that `telos collect` or `telos data import` wrote.
@@ -30,18 +36,38 @@ def train(
         seed: of the first weights and of the order of the data.
         reflex: distil the recipe's planner into a reactive policy as well; a finished run gets it afterwards.
         allow_collapse: go on where the representation has collapsed, to see what happens.
+        device: where to compute; auto is a GPU where there is one, one for each process.
+        sharding: of several processes, whether each holds all weights (none) or a part of them (full).
+        micro_batches: encode a batch in so many parts, in less memory, to the same loss.
+        log: send the curves to this service too; TensorBoard's are always in the folder.
     """
     from telos import recipes
     from telos.data import EpisodeStore
+    from telos.training import Compute
     from telos.training import train as fit
+    from telos.training.distributed import joined
 
-    chosen = recipes.get(recipe)
-    with EpisodeStore.open(data) as store, console.interruptible(kept(out)), Bars() as bars:
+    chosen, compute = recipes.get(recipe), Compute(device, sharding, micro_batches)
+    with (
+        EpisodeStore.open(data) as store,
+        console.interruptible(kept(out)),
+        joined(compute.place()) as processes,
+        Bars() as bars,
+    ):
         model = fit(
-            store, chosen, out, seed=seed, reflex=reflex, allow_collapse=allow_collapse, progress=bars
+            store,
+            chosen,
+            out,
+            seed=seed,
+            reflex=reflex,
+            allow_collapse=allow_collapse,
+            progress=bars,
+            compute=compute,
+            log=log,
         )
-    show(model)
-    console.say(f"Written to {out / 'model'}. Next: telos evaluate --model {out / 'model'}")
+    if processes.first:
+        show(model)
+        console.say(f"Written to {out / 'model'}. Next: telos evaluate --model {out / 'model'}")
 
 
 def kept(out: Path) -> str:

@@ -10,6 +10,7 @@ from telos.nn.blocks import (
     projector,
     residual_stack,
 )
+from telos.nn.gather import gather, own_rows, rand_rows
 from telos.nn.transformer import ConditionedBlock, Seen, TransformerBlock
 
 __all__ = [
@@ -20,8 +21,11 @@ __all__ = [
     "TransformerBlock",
     "attention",
     "cell_centres",
+    "gather",
     "mlp",
     "normalised_head",
+    "own_rows",
     "projector",
+    "rand_rows",
     "residual_stack",
 ]

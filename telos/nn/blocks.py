@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from telos.nn.gather import gather, own_rows
+
 
 def mlp(sizes: Sequence[int], activation: type[nn.Module] = nn.ReLU) -> nn.Sequential:
     """Linear layers through `sizes`, with `activation` between them and none at the end."""
@@ -20,9 +22,7 @@ def mlp(sizes: Sequence[int], activation: type[nn.Module] = nn.ReLU) -> nn.Seque
 
 def projector(inputs: int, hidden: int, outputs: int) -> nn.Sequential:
     """One hidden layer, batch-normalised: `[N, inputs]` to `[N, outputs]`, as self-supervised heads are."""
-    return nn.Sequential(
-        nn.Linear(inputs, hidden), nn.BatchNorm1d(hidden), nn.GELU(), nn.Linear(hidden, outputs)
-    )
+    return nn.Sequential(nn.Linear(inputs, hidden), BatchNorm(hidden), nn.GELU(), nn.Linear(hidden, outputs))
 
 
 def normalised_head(inputs: int, hidden: int, outputs: int) -> nn.Sequential:
@@ -35,8 +35,22 @@ def normalised_head(inputs: int, hidden: int, outputs: int) -> nn.Sequential:
         nn.LayerNorm(hidden),
         nn.ReLU(),
         nn.Linear(hidden, outputs, bias=False),
-        nn.BatchNorm1d(outputs, affine=False),
+        BatchNorm(outputs, affine=False),
     )
+
+
+class BatchNorm(nn.BatchNorm1d):
+    """Batch normalisation of `[N, D]` by the statistics of all processes' rows; N is the same in each.
+
+    torch's SyncBatchNorm is for GPUs only. This gathers the rows, which are small where it is used, and so
+    finds the numbers of one process with all of them.
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        """`input` normalised, `[N, D]`."""
+        if not self.training:
+            return super().forward(input)
+        return own_rows(super().forward(gather(input)))
 
 
 class ResidualConv(nn.Module):

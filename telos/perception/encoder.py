@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 RATE_SCALE = 4.0
 """What changes per environment step are multiplied by, to vary by about one."""
@@ -32,6 +33,7 @@ class Encoder(nn.Module, ABC):
         super().__init__()
         self.channels, self.frames, self.scene_shape = channels, frames, scene_shape
         self.size = pose_size * frames
+        self.micro_batches = 1  # parts that pictures are taken in while gradients are wanted
 
     @abstractmethod
     def standardise_by(self, frames: Tensor) -> None:
@@ -57,7 +59,14 @@ class Encoder(nn.Module, ABC):
     def features(self, pixels: Tensor) -> Tensor:
         """Pixels `[N, frames * C, H, W]` to the features of each frame, `[N, frames, ...]`."""
         each = pixels.unflatten(1, (self.frames, self.channels)).flatten(0, 1)
-        return self.features_of(each).unflatten(0, (-1, self.frames))
+        return self._in_parts(each).unflatten(0, (-1, self.frames))
+
+    def _in_parts(self, pixels: Tensor) -> Tensor:
+        """The features of pictures; with `micro_batches`, what led to them is not kept but computed again."""
+        if self.micro_batches == 1 or not torch.is_grad_enabled():
+            return self.features_of(pixels)
+        parts = pixels.chunk(self.micro_batches)
+        return torch.cat([checkpoint(self.features_of, part, use_reentrant=False) for part in parts])
 
     def moving(self, features: Tensor) -> Tensor:
         """What moves, `[N, D]`: the pose of the last frame, then how it changed, the last change first."""

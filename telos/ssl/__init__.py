@@ -1,8 +1,8 @@
 """Self-supervised losses and the indicators of collapse."""
 
+from telos.nn import gather
 from telos.ssl.barlow import barlow_twins_loss
 from telos.ssl.contrastive import info_nce_loss
-from telos.ssl.gather import gather
 from telos.ssl.indicators import indicators, lidar, rank_me, within_episode_share
 from telos.ssl.losses import (
     curvature_loss,

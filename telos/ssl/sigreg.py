@@ -32,7 +32,7 @@ def sigreg(
     is 192 (docs/ssl.md): more than 1,024 buy little.
 
     Args:
-        embeddings: floating point, on the generator's device.
+        embeddings: floating point.
         generator: draws the directions.
         orthogonal: draw directions by D that are at right angles to each other. The expectation is the same,
             and the noise of the gradient less, most where the embedding is far from normal.
@@ -50,7 +50,7 @@ def sigreg(
 def _directions(like: Tensor, slices: int, generator: torch.Generator, *, orthogonal: bool) -> Tensor:
     size = like.shape[-1]
     shape = (math.ceil(slices / size), size, size) if orthogonal else (size, slices)
-    drawn = torch.randn(shape, generator=generator, device=like.device, dtype=like.dtype)
+    drawn = torch.randn(shape, generator=generator, device=generator.device, dtype=like.dtype).to(like.device)
     if orthogonal:
         return torch.cat(torch.linalg.qr(drawn).Q.unbind(), dim=-1)[:, :slices]
     return drawn / torch.linalg.vector_norm(drawn, dim=0, keepdim=True)

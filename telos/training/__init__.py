@@ -1,5 +1,6 @@
 """Training: from an episode store and a recipe to a model."""
 
+from telos.training.compute import Compute
 from telos.training.config import (
     Architecture,
     Collection,
@@ -20,6 +21,7 @@ from telos.training.train import has_collapsed, model_config, train
 __all__ = [
     "Architecture",
     "Collection",
+    "Compute",
     "Distillation",
     "Heads",
     "Optimisation",

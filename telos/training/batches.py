@@ -28,9 +28,16 @@ class BlockWindows:
         length = horizon + 1 if single else horizon * block + frames
         self.windows = Windows(store, length=length, stride=block if single else 1, episodes=episodes)
 
-    def sample(self, batch: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Pixels `[B, T+1, frames * C, H, W]` uint8 and block actions `[B, T, block * A]`."""
-        drawn = self.windows.sample(batch, generator)
+    def sample(
+        self, batch: int, generator: torch.Generator, rows: slice = slice(None)
+    ) -> tuple[Tensor, Tensor]:
+        """Pixels `[B, T+1, frames * C, H, W]` uint8 and block actions `[B, T, block * A]`.
+
+        Of the `batch` windows that are drawn only `rows` are read: B of them.
+        """
+        drawn = self.windows.read(
+            torch.randint(len(self.windows), (batch,), generator=generator)[rows].numpy()
+        )
         if self.frames == 1:
             return drawn.pixels, drawn.actions
         stacks = drawn.pixels.unfold(1, self.frames, 1)[:, :: self.block]  # [B, T+1, C, H, W, frames]

@@ -12,8 +12,9 @@ from telos.data import EpisodeStore, labelled_frames
 from telos.model import Model
 from telos.progress import Progress, silent
 from telos.training.batches import BlockWindows
+from telos.training.compute import Step
 from telos.training.config import Heads, Optimisation
-from telos.training.run import Step
+from telos.training.distributed import Processes
 from telos.types import Observation
 
 HELD_OUT_LABELS = 500
@@ -78,13 +79,16 @@ def fit_decoder(
         progress("decoder", number + 1, optimisation.steps, loss=float(loss.detach()))
 
 
-def decoder_step(model: Model, store: EpisodeStore, batch: int) -> Step:
+def decoder_step(model: Model, store: EpisodeStore, batch: int, processes: Processes | None = None) -> Step:
     """A training step of the decoder: mean squared error, the parts of a frame that move counting more.
 
     Most pixels of most worlds hardly change, and a plain mean would draw those alone. Each pixel is
-    weighed by how far it is from its window's mean, which is largest where something moves.
+    weighed by how far it is from its window's mean, which is largest where something moves. Several
+    processes draw some of the windows each, not always equally many; what they find is weighed by that.
     """
     config = model.config
+    count, processes = -(-batch // 5), processes or Processes()
+    rows, share = processes.rows(count), processes.share(count)
     windows = BlockWindows(
         store, horizon=4, block=config.action_space.block, frames=config.frames, episodes=store.split()[0]
     )
@@ -92,7 +96,7 @@ def decoder_step(model: Model, store: EpisodeStore, batch: int) -> Step:
 
     def step(generator: torch.Generator, number: int) -> tuple[Tensor, dict[str, float | Tensor]]:
         assert model.decoder is not None
-        pixels, _ = windows.sample(-(-batch // 5), generator)
+        pixels, _ = windows.sample(count, generator, rows)
         pixels = pixels.to(next(model.parameters()).device)
         with model.precision():
             with torch.no_grad():
@@ -107,7 +111,7 @@ def decoder_step(model: Model, store: EpisodeStore, batch: int) -> Step:
         moving = (target - target.mean(1, keepdim=True)).abs().amax(2, keepdim=True)
         weight = (1 + 20 * moving).flatten(0, 1)
         error = (drawn - target.flatten(0, 1)).square()
-        return (weight * error).mean(), {"decoder_error": error.detach().mean()}
+        return share * (weight * error).mean(), {"decoder_error": share * error.detach().mean()}
 
     return step
 

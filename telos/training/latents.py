@@ -10,6 +10,7 @@ from telos.data import EpisodeStore
 from telos.errors import TrainingError
 from telos.model import Model
 from telos.progress import Progress
+from telos.training.distributed import Processes
 from telos.types import Observation
 
 SCENES = 2
@@ -17,19 +18,39 @@ SCENES = 2
 
 
 class Latents:
-    """What moves in every training frame, a few scenes per episode, and windows of them."""
+    """What moves in every training frame, a few scenes per episode, and windows of them.
 
-    def __init__(self, model: Model, store: EpisodeStore, length: int, progress: Progress) -> None:
+    Several processes encode some of the episodes each, and exchange what they found.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        store: EpisodeStore,
+        length: int,
+        progress: Progress,
+        *,
+        processes: Processes | None = None,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        """Encode on `device`, where the model is, and keep everything there."""
+        processes = processes or Processes()
         stack = model.config.frames
         self.length = length  # environment steps
         moving, actions, starts, scenes, owner = [], [], [], [], []
         episodes = store.split()[0]
+        episodes = episodes[store.lengths[episodes] >= stack + length]
+        if len(episodes) < processes.count:
+            raise TrainingError(
+                f"no episode is as long as the predictor's horizon, {length} environment steps"
+                f"{f', or too few for {processes.count} processes' if len(episodes) else ''}. "
+                "Collect longer episodes or lower prediction.horizon."
+            )
+        episodes = episodes[processes.rows(len(episodes))]
         row = 0
         for number, episode in enumerate(episodes):
-            if store.lengths[episode] < stack + length:
-                continue
             record = store[int(episode)]
-            states = encode_episode(model, record.frames)
+            states = encode_episode(model, record.frames, device)
             moving.append(model.moving(states))
             shown = torch.linspace(0, len(states) - 1, SCENES + 2).round().long()[1:-1]
             if (scene := model.scene(states[shown])) is not None:
@@ -40,31 +61,39 @@ class Latents:
             owner.append(torch.full((len(states) - length,), len(starts) - 1))
             row += len(states)
             progress("encode", number + 1, len(episodes))
-        if not starts:
-            raise TrainingError(
-                f"no episode is as long as the predictor's horizon, {length} environment steps. "
-                "Collect longer episodes or lower prediction.horizon."
-            )
-        self.moving, self.actions, self.starts = torch.cat(moving), torch.cat(actions), torch.cat(starts)
-        self.owner = torch.cat(owner)
-        self.scenes = torch.stack(scenes) if scenes else None
+        self.moving = processes.exchanged(torch.cat(moving))
+        self.actions = processes.exchanged(torch.cat(actions)).to(self.moving.device)
+        self.scenes = processes.exchanged(torch.stack(scenes)) if scenes else None
+        rows = processes.all_of((row, len(starts)))[: processes.rank]  # of the episodes before these
+        first_row, first = (sum(each) for each in zip(*rows, strict=True)) if rows else (0, 0)
+        self.starts = processes.exchanged(first_row + torch.cat(starts))
+        self.owner = processes.exchanged(first + torch.cat(owner))
 
-    def sample(self, batch: int, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor | None]:
-        """What moves `[batch, length + 1, D]`, actions `[batch, length, A]`, scenes `[batch, C, h, w]`."""
-        window = torch.randint(len(self.starts), (batch,), generator=generator)
-        start = self.starts[window][:, None]
-        moving = self.moving[start + torch.arange(self.length + 1)]
-        actions = self.actions[start + torch.arange(self.length)]
+    def sample(
+        self, batch: int, generator: torch.Generator, rows: slice = slice(None)
+    ) -> tuple[Tensor, Tensor, Tensor | None]:
+        """What moves `[B, length + 1, D]`, actions `[B, length, A]`, scenes `[B, C, h, w]`.
+
+        They are `rows` of a batch of `batch` windows.
+        """
+        window = torch.randint(len(self.starts), (batch,), generator=generator)[rows]
+        start = self.starts[window][:, None].to(self.moving.device)
+        moving = self.moving[start + torch.arange(self.length + 1, device=start.device)]
+        actions = self.actions[start + torch.arange(self.length, device=start.device)]
         if self.scenes is None:
             return moving, actions, None
-        shown = torch.randint(self.scenes.shape[1], (batch,), generator=generator)
-        return moving, actions, self.scenes[self.owner[window], shown].float()
+        shown = torch.randint(self.scenes.shape[1], (batch,), generator=generator)[rows]
+        return (
+            moving,
+            actions,
+            self.scenes[self.owner[window].to(self.scenes.device), shown.to(self.scenes.device)].float(),
+        )
 
 
 @torch.no_grad()
-def encode_episode(model: Model, frames: np.ndarray) -> Tensor:
+def encode_episode(model: Model, frames: np.ndarray, device: torch.device | str = "cpu") -> Tensor:
     """The perceived states `[T+1 - (stack - 1), D + scene]` of an episode's frames uint8 `[T+1, H, W, C]`."""
     stack = model.config.frames
-    pixels = torch.from_numpy(frames).permute(0, 3, 1, 2)
+    pixels = torch.from_numpy(frames).permute(0, 3, 1, 2).to(device)
     pixels = torch.stack([pixels[shift : len(pixels) - stack + 1 + shift] for shift in range(stack)], dim=1)
     return torch.cat([model.encode(Observation(part)) for part in pixels.split(256)])

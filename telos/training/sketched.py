@@ -42,14 +42,15 @@ def sketched_loss(
         moving, _ = model.encoder(pixels.flatten(0, 1))
         moving = moving.float().unflatten(0, pixels.shape[:2])
         predicted = predictor(moving[:, :-1], actions).float()
+    joint = ssl.gather(moving)
     if settings.around_window_mean:
         frames = moving.shape[1]
-        centred = (moving - moving.mean(1, keepdim=True)) * math.sqrt(frames / (frames - 1))
+        centred = (joint - joint.mean(1, keepdim=True)) * math.sqrt(frames / (frames - 1))
         sketched = centred.flatten(0, 1)
     else:
-        sketched = moving.transpose(0, 1)
+        sketched = joint.transpose(0, 1)
     terms = {
-        "prediction": (predicted - moving[:, 1:]).square().mean(),
+        "prediction": (predicted - moving[:, 1:]).square().mean(),  # of all processes' windows by averaging
         "sigreg": ssl.sigreg(sketched, generator, slices=settings.slices),
     }
     loss = terms["prediction"] + settings.sigreg * terms["sigreg"]

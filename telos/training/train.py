@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -18,13 +19,16 @@ from telos.errors import TrainingError
 from telos.model import Model, ModelConfig
 from telos.progress import Progress, silent
 from telos.training.batches import BlockWindows
+from telos.training.compute import Compute, Step
 from telos.training.config import Prediction, Recipe, Representation, Sketched
+from telos.training.curves import Service
 from telos.training.distillation import fit_reflex
+from telos.training.distributed import Processes
 from telos.training.heads import decoder_step, fit_readouts
 from telos.training.latents import Latents
 from telos.training.memory import kept_memory
 from telos.training.representation import RepresentationLoss
-from telos.training.run import Run, Step
+from telos.training.run import Run
 from telos.training.sketched import sketched_loss
 from telos.world_model import GlimpsePredictor, HistoryPredictor, Predictor
 
@@ -41,6 +45,8 @@ def train(
     allow_collapse: bool = False,
     save_seconds: float = 30.0,
     progress: Progress = silent,
+    compute: Compute | None = None,
+    log: str | None = None,
 ) -> Model:
     """Train what `recipe` says on the training episodes of `store`; the model is in `folder/model`.
 
@@ -48,63 +54,104 @@ def train(
     network is taken as it is), the predictors on frozen states, a decoder, readouts. A run that was stopped
     goes on where it last saved, to the same losses; a finished one only fits its readouts again, and with
     `reflex` what `recipe.configurator` plans when it explores becomes a reactive policy (`fit_reflex`).
-    `folder/metrics.jsonl` holds the curves, and the state to go on from is saved after every `save_seconds`
-    CPU seconds (0: after every step).
+    `folder/metrics.jsonl` and an event file for TensorBoard beside it hold the curves, and the state to go on
+    from is saved after every `save_seconds` CPU seconds (0: after every step).
+
+    Where torch.distributed has a process group, all of its processes must call this with the same arguments:
+    each takes its slice of every batch, the losses are those of one process, and the first alone reads and
+    writes `folder` and reports progress. A run may go on with another number of processes than it began with.
+
+    Args:
+        compute: the device, how weights are held, and how much of a batch is encoded at once.
+        log: "wandb" or "trackio", to send the curves there too.
 
     Errors: `TrainingError` if a loss is not finite or the representation has collapsed (unless
-    `allow_collapse`); `CheckpointError` if `folder` holds another run, or one that is training now;
-    `ValueError` if the recipe has no stage that trains what is to be trained.
+    `allow_collapse`), or another process stopped; `CheckpointError` if `folder` holds another run, or one
+    that is training now; `ValueError` if the recipe has no stage that trains what is to be trained, or a
+    batch is no multiple of the number of processes.
+
+    Returns: the model, on the CPU, the same in every process.
     """
-    folder = Path(folder)
-    config = model_config(store, recipe)
-    model = _new_model(config, store, recipe, seed)
-    _check_stages(model, recipe)
-    learner = _learner(model, recipe.representation, seed)
-    with kept_memory(), Run(folder, learner, _fingerprint(store, recipe, seed), seed=seed) as run:
-        if recipe.representation is not None:
-            run.stage_loop(
-                "representation",
-                _learned(model, learner),
-                _representation_step(
-                    learner, model, store, recipe.representation, allow_collapse=allow_collapse
-                ),
-                recipe.representation.optimisation,
-                after=learner.after_step if isinstance(learner, RepresentationLoss) else None,
-                progress=progress,
-                save_seconds=save_seconds,
-            )
-        model.encoder.eval()
-        # Encoding every frame takes a while, and only this stage needs it.
-        if recipe.prediction is not None and "prediction" not in run.finished:
-            run.stage_loop(
-                "prediction",
-                model.predictors.parameters(),
-                _prediction_step(model, store, recipe.prediction, progress),
-                recipe.prediction.optimisation,
-                progress=progress,
-                save_seconds=save_seconds,
-            )
-        assert model.decoder is not None
-        heads = recipe.heads
-        run.stage_loop(
-            "decoder",
-            model.decoder.parameters(),
-            decoder_step(model, store, heads.decoder.batch),
-            heads.decoder,
-            progress=progress,
-            save_seconds=save_seconds,
+    folder, compute, processes = Path(folder), compute or Compute(), Processes()
+    progress = progress if processes.first else silent
+    _check_batches(recipe, processes)
+    with kept_memory(), processes.waiting_for_none():
+        model = _new_model(model_config(store, recipe), store, recipe, seed)
+        _check_stages(model, recipe)
+        learner = _learner(model, recipe.representation, seed).to(compute.place())
+        model.encoder.micro_batches = compute.micro_batches
+        told = {"recipe": to_dict(recipe), "seed": seed, "frames": store.num_frames}
+        with Run(
+            folder,
+            learner,
+            _fingerprint(store, recipe, seed),
+            seed=seed,
+            compute=compute,
+            processes=processes,
+            tracker=None if log is None else lambda: Service(log, folder, told),
+        ) as run:
+            loop = partial(run.stage_loop, progress=progress, save_seconds=save_seconds)
+            model = _fit_stages(run, loop, model, store, recipe, progress, allow_collapse=allow_collapse)
+            fit_readouts(model, store, recipe.heads, seed=seed, progress=progress)
+            if reflex:
+                fit_reflex(model.eval(), store, recipe.configurator.explore, seed=seed, progress=progress)
+            told["cpu_seconds"] = round(run.clock.seconds(processes), 1)
+            run.of_first(lambda: model.save(folder / "model", provenance=told))
+    return model.cpu().eval()
+
+
+def _fit_stages(
+    run: Run,
+    loop: Callable[..., None],
+    model: Model,
+    store: EpisodeStore,
+    recipe: Recipe,
+    progress: Progress,
+    *,
+    allow_collapse: bool,
+) -> Model:
+    """Everything that batches train; the model, which is another one where it was sharded."""
+    learner, settings = run.model, recipe.representation
+    if settings is not None:
+        taught = isinstance(learner, RepresentationLoss)
+        loop(
+            "representation",
+            _learned(model, learner),
+            _representation_step(
+                learner, model, store, settings, run.processes, allow_collapse=allow_collapse
+            ),
+            settings.optimisation,
+            after=learner.after_step if taught else None,
+            shardable=not taught,  # teachers look at weights between steps
         )
-        fit_readouts(model, store, heads, seed=seed, progress=progress)
-        if reflex:
-            fit_reflex(model.eval(), store, recipe.configurator.explore, seed=seed, progress=progress)
-        provenance = {
-            "recipe": to_dict(recipe),
-            "seed": seed,
-            "frames": store.num_frames,
-            "cpu_seconds": round(run.clock.seconds, 1),
-        }
-        model.save(folder / "model", provenance=provenance)
-        return model.eval()
+        if isinstance(run.model, Model):
+            model = run.model
+    model.encoder.eval()
+    # Encoding every frame takes a while, and only this stage needs it.
+    if recipe.prediction is not None and "prediction" not in run.finished:
+        loop(
+            "prediction",
+            model.predictors.parameters(),
+            _prediction_step(model, store, recipe.prediction, progress, run.processes),
+            recipe.prediction.optimisation,
+        )
+    assert model.decoder is not None
+    decoder = recipe.heads.decoder
+    loop(
+        "decoder",
+        model.decoder.parameters(),
+        decoder_step(model, store, decoder.batch, run.processes),
+        decoder,
+    )
+    return model
+
+
+def _check_batches(recipe: Recipe, processes: Processes) -> None:
+    """`ValueError` if a batch cannot be shared out equally."""
+    for name in ("representation", "prediction"):
+        stage = getattr(recipe, name)
+        if stage is not None:
+            processes.check_batch(f"{name}.optimisation.batch", stage.optimisation.batch)
 
 
 def model_config(store: EpisodeStore, recipe: Recipe) -> ModelConfig:
@@ -175,10 +222,11 @@ def _check_stages(model: Model, recipe: Recipe) -> None:
 
 
 def _representation_step(
-    learner: RepresentationLoss | Model,
+    learner: nn.Module,
     model: Model,
     store: EpisodeStore,
     settings: Representation | Sketched,
+    processes: Processes,
     *,
     allow_collapse: bool,
 ) -> Step:
@@ -190,19 +238,19 @@ def _representation_step(
         frames=config.frames,
         episodes=store.split()[0],
     )
-    batch = settings.optimisation.batch
+    batch, rows = settings.optimisation.batch, processes.rows(settings.optimisation.batch)
+    device = next(model.parameters()).device
 
     def step(generator: torch.Generator, number: int) -> tuple[Tensor, dict[str, float | Tensor]]:
-        pixels, actions = windows.sample(batch, generator)
-        if isinstance(learner, RepresentationLoss):
-            shown = torch.randint(settings.horizon + 1, (batch,), generator=generator)
-            loss, terms, states = learner(pixels, actions, scene_at=shown, generator=generator)
-        else:
-            assert isinstance(settings, Sketched)
+        pixels, actions = (part.to(device) for part in windows.sample(batch, generator, rows))
+        if isinstance(settings, Sketched):
             loss, terms, states = sketched_loss(model, pixels, actions, settings, generator)
+        else:
+            shown = torch.randint(settings.horizon + 1, (batch,), generator=generator)[rows].to(device)
+            loss, terms, states = learner(pixels, actions, scene_at=shown, generator=generator)
         values: dict[str, float | Tensor] = {key: term.detach() for key, term in terms.items()}
         if (number + 1) % INDICATORS_EVERY == 0:
-            values |= ssl.indicators(states)
+            values |= ssl.indicators(ssl.gather(states))
             if number + 1 > settings.optimisation.steps // 3 and not allow_collapse:
                 _check_collapse(values, number + 1)
         return loss, values
@@ -226,27 +274,42 @@ def _check_collapse(values: Mapping[str, float | Tensor], step: int) -> None:
         )
 
 
-def _prediction_step(model: Model, store: EpisodeStore, settings: Prediction, progress: Progress) -> Step:
+def _prediction_step(
+    model: Model,
+    store: EpisodeStore,
+    settings: Prediction,
+    progress: Progress,
+    processes: Processes | None = None,
+) -> Step:
     """Train the predictors alone on cached states: no pixel is encoded twice, so windows can be long."""
     _check_horizon(model.predictor, settings)
     block, batch = model.config.action_space.block, settings.optimisation.batch
-    latents = Latents(model, store, settings.horizon * block, progress)
-    most = settings.noise * float(latents.moving.std(0).mean())  # whatever scale a method gives states
+    processes = processes or Processes()
+    rows, length = processes.rows(batch), settings.horizon * block
+    device = next(model.parameters()).device
+    latents = Latents(model, store, length, progress, processes=processes, device=device)
+    most = settings.noise * latents.moving.std(0).mean().double()  # whatever scale a method gives states
+
+    def drawn(like: Tensor, generator: torch.Generator) -> Tensor:
+        """Normal noise like this process's rows `[B, ...]`, of what is drawn for the batch."""
+        return torch.randn(batch, *like.shape[1:], generator=generator)[rows].to(like.device)
 
     def step(generator: torch.Generator, number: int) -> tuple[Tensor, dict[str, float | Tensor]]:
         losses = []
         for predictor in model.predictors:
-            states, actions, scene = latents.sample(batch, generator)
-            noise = most * torch.rand(batch, 1, 1, generator=generator)
+            states, actions, scene = latents.sample(batch, generator, rows)
+            noise = most * torch.rand(batch, 1, 1, generator=generator)[rows].to(states.device)
             if isinstance(predictor, HistoryPredictor):
-                losses.append(_told(model, predictor, states[:, ::block], actions, noise, generator))
+                seen = states[:, ::block]
+                told = seen[:, :-1] + noise * drawn(seen[:, :-1], generator)
+                losses.append(_told(model, predictor, told, seen, actions))
                 continue
             by_steps = isinstance(predictor, GlimpsePredictor)  # of the environment; others go by blocks
             advance, stride = (predictor.step, 1) if by_steps else (predictor, block)
             blocks, observed = actions.unflatten(1, (-1, stride)).flatten(2), states[:, stride::stride]
             now, imagined = states[:, :1], []
             for time in range(blocks.shape[1]):
-                disturbed = now + noise * torch.randn(now.shape, generator=generator)
+                disturbed = now + noise * drawn(now, generator)
                 with model.precision():
                     now = advance(disturbed, blocks[:, time, None], scene)
                 imagined.append(now)
@@ -265,16 +328,8 @@ def _check_horizon(predictor: Predictor, settings: Prediction) -> None:
         )
 
 
-def _told(
-    model: Model,
-    predictor: HistoryPredictor,
-    states: Tensor,
-    actions: Tensor,
-    noise: Tensor,
-    generator: torch.Generator,
-) -> Tensor:
-    """How badly each of `states` `[B, T+1, D]` is predicted from those before it, a block apart; a scalar."""
-    told = states[:, :-1] + noise * torch.randn(states[:, :-1].shape, generator=generator)
+def _told(model: Model, predictor: HistoryPredictor, told: Tensor, states: Tensor, actions: Tensor) -> Tensor:
+    """How badly each of `states` `[B, T+1, D]`, a block apart, is predicted from those `told`; a scalar."""
     with model.precision():
         predicted = predictor(told, actions.unflatten(1, (told.shape[1], -1)).flatten(2)).float()
     return ssl.prediction_loss(predicted, states[:, 1:])

@@ -73,3 +73,23 @@ def test_every_parameter_learns(new, frames):
         total = total + (scene * torch.linspace(-1, 1, scene[0].numel()).view_as(scene[0])).sum()
     total.backward()
     assert [name for name, value in encoder.named_parameters() if not value.grad.abs().max() > 1e-9] == []
+
+
+def test_micro_batches_are_encoded_one_by_one_twice_to_the_same_gradient(monkeypatch):
+    torch.manual_seed(0)
+    encoder = KeypointEncoder(channels=3, image_size=SIZE)
+    pixels = torch.randint(256, (7, 3, *SIZE), dtype=torch.uint8)
+
+    def gradients():
+        encoder.zero_grad()
+        encoder.features(pixels).square().mean().backward()
+        return {name: value.grad for name, value in encoder.named_parameters() if value.grad is not None}
+
+    whole, sizes, features_of = gradients(), [], encoder.features_of
+    monkeypatch.setattr(encoder, "features_of", lambda part: sizes.append(len(part)) or features_of(part))
+    encoder.micro_batches = 3
+    torch.testing.assert_close(gradients(), whole)
+    assert sorted(sizes) == [1, 1, 3, 3, 3, 3]
+    with torch.no_grad():
+        encoder.features(pixels)
+    assert sizes[-1] == 7

@@ -5,6 +5,8 @@ import torch
 from torch import distributed, multiprocessing
 
 from telos import ssl
+from telos.nn import rand_rows
+from telos.nn.blocks import BatchNorm
 
 LOSSES = {
     "variance": lambda one, other: ssl.variance_loss(one),
@@ -47,6 +49,8 @@ def learner(rank, folder):
         distributed.all_reduce(gradient)  # as DistributedDataParallel does: the mean over processes
         results[name] = (value, gradient / 2)
     results["shared"] = shared_directions(rank, one)
+    results["normalised"] = normalised(one.flatten(0, 1))
+    results["drawn"] = rand_rows(4, 3, generator=torch.Generator().manual_seed(5))
     torch.save(results, f"{folder}/{rank}.pt")
     distributed.destroy_process_group()
 
@@ -59,6 +63,14 @@ def shared_directions(rank, one):
     both = torch.cat([value.detach()[None], torch.autograd.grad(value, weight)[0].flatten()])
     distributed.all_reduce(both)
     return both / 2
+
+
+def normalised(rows):
+    """A batch normalisation's output, the gradient of its square's mean, and its running variance."""
+    layer, rows = BatchNorm(4, dtype=torch.float64), rows.clone().requires_grad_()
+    out = layer(rows)
+    (gradient,) = torch.autograd.grad((out * rows.detach().cos()).square().mean(), rows)
+    return out.detach(), gradient, layer.running_var
 
 
 @pytest.fixture(scope="module")
@@ -93,6 +105,20 @@ def test_processes_may_share_the_directions_of_sigreg(processes):
     gradient = torch.autograd.grad(value, weight)[0].flatten()
     for process in processes:
         assert torch.allclose(process["shared"], torch.cat([value.detach()[None], gradient]), rtol=1e-9)
+
+
+def test_a_batch_is_normalised_by_all_of_it(processes):
+    out, gradient, variance = normalised(batch()[0].flatten(0, 1))
+    for rank, process in enumerate(processes):
+        mine = slice(12 * rank, 12 * rank + 12)
+        torch.testing.assert_close(process["normalised"][0], out[mine])
+        torch.testing.assert_close(process["normalised"][1] / 2, gradient[mine])  # of the mean over processes
+        torch.testing.assert_close(process["normalised"][2], variance)
+
+
+def test_what_processes_draw_for_their_rows_is_what_one_draws_for_all(processes):
+    drawn = torch.rand(8, 3, generator=torch.Generator().manual_seed(5))
+    assert torch.equal(torch.cat([process["drawn"] for process in processes]), drawn)
 
 
 def test_without_processes_nothing_is_gathered():

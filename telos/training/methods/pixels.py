@@ -9,6 +9,7 @@ from torch import Tensor
 
 from telos import ssl
 from telos.model import Model
+from telos.nn import rand_rows
 from telos.perception import BroadcastDecoder
 from telos.training.methods.method import Criterion, Seen
 
@@ -99,9 +100,9 @@ class _Drawing(Criterion):
         Not that which the scene is read from: the scene would show where things are, and states need not.
         """
         windows, frames = seen.pixels.shape[:2]
-        chance = torch.rand(windows, frames, generator=generator)
-        chance[torch.arange(windows), seen.scene_at.cpu()] += 1
-        return chance.argsort(1)[:, : min(self.drawn, frames - 1)].to(seen.pixels.device)
+        chance = rand_rows(windows, frames, generator=generator).to(seen.scene_at.device)
+        chance[torch.arange(windows, device=chance.device), seen.scene_at] += 1
+        return chance.argsort(1)[:, : min(self.drawn, frames - 1)]
 
     def target(self, seen: Seen, times: Tensor) -> Tensor:
         """The last picture of the frames at `times`, `[B * drawn, C, H, W]`, from 0 to 1."""
@@ -171,7 +172,7 @@ class MaskedCriterion(_Drawing):
         patch = self.settings.patch
         rows, columns = pixels.shape[-2] // patch, pixels.shape[-1] // patch
         count = max(1, min(rows * columns - 1, round(self.settings.hidden * rows * columns)))
-        rank = torch.rand(len(pixels), rows * columns, generator=generator).argsort(1).argsort(1)
+        rank = rand_rows(len(pixels), rows * columns, generator=generator).argsort(1).argsort(1)
         mask = (rank < count).unflatten(1, (1, rows, columns)).to(pixels.device)
         return mask.repeat_interleave(patch, 2).repeat_interleave(patch, 3)
 

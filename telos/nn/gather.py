@@ -1,4 +1,4 @@
-"""The batch of all processes: what a loss that compares samples must see."""
+"""The batch of all processes: what a loss that compares samples must see, and what one process has of it."""
 
 from __future__ import annotations
 
@@ -22,6 +22,23 @@ def gather(values: Tensor) -> Tensor:
         return values
     joint: Any = values if distributed.get_world_size() == 1 else _Gather.apply(values)
     return joint
+
+
+def own_rows(values: Tensor) -> Tensor:
+    """Of the values of all processes `[processes * B, ...]`, one after another, this one's `[B, ...]`."""
+    if not (distributed.is_available() and distributed.is_initialized()):
+        return values
+    return values.chunk(distributed.get_world_size())[distributed.get_rank()]
+
+
+def rand_rows(rows: int, *shape: int, generator: torch.Generator) -> Tensor:
+    """Random numbers in 0..1 for a process's rows, `[rows, *shape]`: its part of what is drawn for all.
+
+    Generators must be in the same state in all processes, and are so afterwards.
+    """
+    several = distributed.is_available() and distributed.is_initialized()
+    joint = rows * (distributed.get_world_size() if several else 1)
+    return own_rows(torch.rand(joint, *shape, generator=generator))
 
 
 class _Gather(torch.autograd.Function):
