@@ -69,9 +69,9 @@ def trained(store: EpisodeStore, recipe: Recipe, folder: Path, *, steps: int) ->
     meter, models = StepMeter(steps=steps), []
     sample, made = BlockWindows.sample, Model.__init__
 
-    def timed(windows: BlockWindows, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    def timed(windows: BlockWindows, *given: Any) -> tuple[Tensor, Tensor]:
         with meter.loading():
-            return sample(windows, count, generator)
+            return sample(windows, *given)
 
     def kept(model: Model, *arguments: Any) -> None:
         made(model, *arguments)
