@@ -10,7 +10,6 @@ from telos.data import EpisodeStore
 from telos.errors import TrainingError
 from telos.model import Model
 from telos.progress import Progress
-from telos.types import Observation
 
 SCENES = 2
 """How many frames per episode the scene is read from; a window takes one of them at random."""
@@ -20,13 +19,13 @@ class Latents:
     """What moves in every training frame, a few scenes per episode, and windows of them."""
 
     def __init__(self, model: Model, store: EpisodeStore, length: int, progress: Progress) -> None:
-        stack = model.config.frames
+        look = model.config.look
         self.length = length  # environment steps
         moving, actions, starts, scenes, owner = [], [], [], [], []
         episodes = store.split()[0]
         row = 0
         for number, episode in enumerate(episodes):
-            if store.lengths[episode] < stack + length:
+            if store.lengths[episode] < look + length:
                 continue
             record = store[int(episode)]
             states = encode_episode(model, record.frames)
@@ -34,7 +33,7 @@ class Latents:
             shown = torch.linspace(0, len(states) - 1, SCENES + 2).round().long()[1:-1]
             if (scene := model.scene(states[shown])) is not None:
                 scenes.append(scene.half())
-            moves = record.actions[stack - 1 :]
+            moves = record.actions[look - 1 :]
             actions.append(torch.from_numpy(np.concatenate([moves, moves[:1] * 0])))
             starts.append(torch.arange(row, row + len(states) - length))
             owner.append(torch.full((len(states) - length,), len(starts) - 1))
@@ -63,8 +62,6 @@ class Latents:
 
 @torch.no_grad()
 def encode_episode(model: Model, frames: np.ndarray) -> Tensor:
-    """The perceived states `[T+1 - (stack - 1), D + scene]` of an episode's frames uint8 `[T+1, H, W, C]`."""
-    stack = model.config.frames
+    """The perceived states `[T+1 - (look - 1), D + scene]` of an episode's frames uint8 `[T+1, H, W, C]`."""
     pixels = torch.from_numpy(frames).permute(0, 3, 1, 2)
-    pixels = torch.stack([pixels[shift : len(pixels) - stack + 1 + shift] for shift in range(stack)], dim=1)
-    return torch.cat([model.encode(Observation(part)) for part in pixels.split(256)])
+    return model.encode_video(pixels.to(next(model.parameters()).device))
