@@ -143,9 +143,10 @@ class Model(nn.Module):
 
     @torch.no_grad()
     def encode_video(self, frames: Tensor) -> Tensor:
-        """The states `[T - look + 1, D + scene]` of all moments of a video, uint8 `[T, C, H, W]`; without gradient.
+        """The states `[T - look + 1, D + scene]` of all moments of a video, uint8 `[T, C, H, W]`.
 
-        As `encode` of the frames that perception looks at, but each frame is seen once, not in every stack.
+        As `encode` of the frames that perception looks at, but each frame is seen once, not in every stack,
+        and without a gradient.
         `ValueError` if the video is shorter than perception looks back.
         """
         look, spacing = self.config.look, self.config.spacing

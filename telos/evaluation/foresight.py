@@ -108,8 +108,8 @@ def foresee(
     last = known.states.shape[1] - 1 - horizon * space.block
     if horizon < 1 or starts < 1 or last < 0:
         raise ValueError(
-            f"horizon must be 1 to {(known.states.shape[1] - 1) // space.block} blocks of {space.block} steps "
-            f"for these episodes, and starts at least 1; got {horizon} and {starts}."
+            f"horizon must be 1 to {(known.states.shape[1] - 1) // space.block} blocks of {space.block} "
+            f"steps for these episodes, and starts at least 1; got {horizon} and {starts}."
         )
     chosen = tuple(dict.fromkeys(np.linspace(0, last, starts).round().astype(int).tolist()))
     ahead = torch.tensor(chosen)[:, None] + space.block * torch.arange(horizon + 1)  # [S, H+1]
