@@ -108,7 +108,8 @@ class Agent:
 
     def reset(self, batch: int = 1) -> None:
         """Begin `batch` new episodes: forget frames, plans and records. Task and guardrails stay."""
-        self._memory = WorkingMemory(batch, frames=self.model.config.frames)
+        config = self.model.config
+        self._memory = WorkingMemory(batch, frames=config.frames, spacing=config.spacing)
         self._watch.begin()
         self.records = []
 
@@ -141,7 +142,8 @@ class Agent:
             deadline: seconds of wall time per plan.
         """
         still = self._sense(goal)
-        memory = WorkingMemory(still.batch, frames=self.model.config.frames)
+        config = self.model.config
+        memory = WorkingMemory(still.batch, frames=config.frames, spacing=config.spacing)
         memory.observe(still)
         with torch.no_grad():
             state = self.model.moving(self.model.encode(memory.recall(range(still.batch))))

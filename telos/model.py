@@ -33,6 +33,7 @@ from telos.world_model import Glimpse, InverseDynamics, Predictor, PredictorSett
 
 FORMAT = "telos-model"
 VERSION = 4
+_TOGETHER = 256  # moments of a video that are encoded at once
 
 Recovered = Literal["each", "mean", "none"]
 """What inverse dynamics tells of a block: each of its actions, their mean, or it is not asked."""
@@ -45,17 +46,23 @@ class ModelConfig:
     world: str
     frame_shape: tuple[int, int, int]  # H, W, C
     action_space: ActionSpace  # with the block that one predictor step spans
-    frames: int = 1  # consecutive environment frames that perception sees at once
+    frames: int = 1  # environment frames that perception sees at once
     perception: PerceptionSettings = field(default_factory=Keypoints)
     predictor: PredictorSettings = field(default_factory=Glimpse)
     recovered: Recovered = "each"  # from two states, by inverse dynamics
     ensemble: int = 1  # predictors, whose disagreement keeps a planner from exploiting one's mistakes
     readings: dict[str, Reading] = field(default_factory=dict)  # what the world can name, for readouts
+    spacing: int = 1  # environment steps between two of the frames that perception sees at once
 
     def __post_init__(self) -> None:
         if self.frames < 1 or self.ensemble < 1:
             raise ValueError(
                 f"frames and ensemble must be at least 1; got {self.frames} and {self.ensemble}."
+            )
+        if self.spacing < 1 or (self.spacing > 1 and not self.perception.clip):
+            raise ValueError(
+                "spacing must be 1, or more where perception sees its frames as one clip (Tracks); got "
+                f"{self.spacing} with {type(self.perception).__name__}."
             )
         if self.recovered not in get_args(Recovered):
             raise UnknownName("recovered", self.recovered, get_args(Recovered))
@@ -69,6 +76,11 @@ class ModelConfig:
     def poses(self) -> int:
         """How many frames' poses what moves tells: all, or one where perception sees them as one clip."""
         return 1 if self.perception.clip else self.frames
+
+    @property
+    def look(self) -> int:
+        """How many environment frames it is from the first to the last that perception sees at once."""
+        return (self.frames - 1) * self.spacing + 1
 
     @property
     def pose_size(self) -> int:
@@ -128,6 +140,32 @@ class Model(nn.Module):
         with self.precision():
             moving, scene = self.encoder(observation.pixels.flatten(1, 2))
         return moving if scene is None else torch.cat([moving, scene.flatten(1)], dim=-1)
+
+    @torch.no_grad()
+    def encode_video(self, frames: Tensor) -> Tensor:
+        """The states `[T - look + 1, D + scene]` of all moments of a video, uint8 `[T, C, H, W]`.
+
+        As `encode` of the frames that perception looks at, but each frame is seen once, not in every stack,
+        and without a gradient.
+        `ValueError` if the video is shorter than perception looks back.
+        """
+        look, spacing = self.config.look, self.config.spacing
+        count = len(frames) - look + 1
+        if count < 1:
+            raise ValueError(f"frames must be at least {look}, which perception looks at; got {len(frames)}.")
+        parts = []
+        for first in range(0, count, _TOGETHER):
+            some = frames[first : first + _TOGETHER + look - 1]
+            if self.encoder.frames != self.config.frames:  # a clip is perceived as a whole
+                stacks = some.unfold(0, look, 1)[..., ::spacing].movedim(-1, 1)
+                parts.append(self.encode(Observation(stacks)))
+                continue
+            with self.precision():
+                each = self.encoder.features_of(some)
+                stacks = each.unfold(0, look, 1)[..., ::spacing].movedim(-1, 1)
+                moving, scene = self.encoder.moving(stacks), self.encoder.scene_of(stacks)
+            parts.append(moving if scene is None else torch.cat([moving, scene.flatten(1)], dim=-1))
+        return torch.cat(parts)
 
     def moving(self, states: Tensor) -> Tensor:
         """What moves, `[..., D]`, of perceived states `[..., D + scene]` or imagined ones `[..., D]`."""

@@ -10,7 +10,7 @@ import torch
 
 from telos.errors import CheckpointError, UnknownName
 from telos.model import Model, ModelConfig
-from telos.perception import Features, Keypoints, Residual
+from telos.perception import Features, Keypoints, Residual, Tracks
 from telos.types import ActionSpace, Observation, Reading
 from telos.world_model import Glimpse, Recurrent
 
@@ -57,6 +57,31 @@ def test_a_perceived_state_is_what_moves_and_then_the_scene():
     assert torch.equal(model.moving(states), moving)
     assert torch.equal(model.scene(states), scene)
     assert torch.equal(model.moving(moving), moving)
+
+
+VIDEO_MODELS = {
+    "keypoints": {"frames": 3},
+    "features": {"frames": 2, "perception": Features(3)},
+    "apart": {"frames": 3, "spacing": 4, "perception": Tracks(5)},
+}
+
+
+@pytest.mark.parametrize("kind", VIDEO_MODELS)
+def test_a_video_is_encoded_as_its_stacks_are(kind, monkeypatch):
+    model = no_autocast(new_model(heads=False, **VIDEO_MODELS[kind]), monkeypatch)
+    monkeypatch.setattr("telos.model._TOGETHER", 7)
+    video = torch.randint(256, (30, 3, 16, 16), dtype=torch.uint8, generator=torch.Generator().manual_seed(2))
+    look, spacing = model.config.look, model.config.spacing
+    stacks = torch.stack([video[last - look + 1 : last + 1 : spacing] for last in range(look - 1, 30)])
+    assert torch.allclose(model.encode_video(video), model.encode(Observation(stacks)), atol=1e-5)
+    with pytest.raises(ValueError, match=f"at least {look}"):
+        model.encode_video(video[: look - 1])
+
+
+def test_frames_are_apart_only_where_they_are_perceived_together():
+    assert replace(CONFIG, spacing=4, perception=Tracks()).look == 5
+    with pytest.raises(ValueError, match=r"spacing must be 1.*got 4 with Keypoints"):
+        replace(CONFIG, spacing=4)
 
 
 def test_without_scene_channels_a_perceived_state_is_what_moves():

@@ -53,7 +53,7 @@ def open_loop(
     Episodes that are too short for the horizon shorten it. "Unchanged" for a reading is the true reading
     of the present, so that its error is how far things moved.
     """
-    space, look = model.config.action_space, model.config.frames
+    space, look = model.config.action_space, model.config.look
     _, heldout = store.split()
     longest = (int(store.lengths[heldout].max()) - look) // space.block
     horizon = min(horizon, longest)
@@ -65,7 +65,7 @@ def open_loop(
     source = Windows(store, length=look + horizon * space.block, episodes=heldout)
     batch = source.sample(windows, generator)
     ends = [look + step * space.block for step in range(horizon + 1)]
-    states = [encode_all(model, batch.pixels[:, end - look : end]) for end in ends]
+    states = [encode_all(model, batch.pixels[:, end - look : end : model.config.spacing]) for end in ends]
     truth = torch.stack([model.moving(each) for each in states], dim=1)  # [B, H+1, D]
     actions = batch.actions[:, look - 1 :].unflatten(1, (horizon, space.block)).flatten(2)
     device = next(model.parameters()).device

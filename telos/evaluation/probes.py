@@ -14,7 +14,7 @@ from telos.evaluation.encoding import encode_all, label_counts
 from telos.progress import Progress, silent
 
 if TYPE_CHECKING:
-    from telos.model import Model
+    from telos.model import Model, ModelConfig
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ def probe(
         return ()
     train, heldout = store.split()
     seen, unseen = (
-        _draw(store, count, episodes, model.config.frames, generator)
+        _draw(store, count, episodes, model.config, generator)
         for count, episodes in ((labels, train), (frames, heldout))
     )
     states, tests = (model.moving(encode_all(model, each.pixels)) for each in (seen, unseen))
@@ -133,11 +133,18 @@ def small_mlp(states: Tensor, values: Tensor, *, generator: torch.Generator, ste
 
 
 def _draw(
-    store: EpisodeStore, count: int, episodes: np.ndarray, frames: int, generator: torch.Generator
+    store: EpisodeStore, count: int, episodes: np.ndarray, config: ModelConfig, generator: torch.Generator
 ) -> LabelledFrames:
     """`count` moments of these episodes, or all where there are fewer."""
-    moments = int((store.lengths[episodes] - frames + 1).clip(0).sum())
-    return labelled_frames(store, min(count, moments), generator, frames=frames, episodes=episodes)
+    moments = int((store.lengths[episodes] - config.look + 1).clip(0).sum())
+    return labelled_frames(
+        store,
+        min(count, moments),
+        generator,
+        frames=config.frames,
+        stride=config.spacing,
+        episodes=episodes,
+    )
 
 
 def _error(guess: Tensor, truth: Tensor) -> float:

@@ -75,17 +75,24 @@ class WorkingMemory:
 
     Args:
         batch: B, the number of problems.
-        frames: how many consecutive observations an encoder sees at once.
+        frames: how many observations an encoder sees at once.
+        spacing: environment steps between two of them.
     """
 
-    def __init__(self, batch: int, *, frames: int) -> None:
-        if batch < 1 or frames < 1:
-            raise ValueError(f"batch and frames must be at least 1; got {batch} and {frames}.")
+    def __init__(self, batch: int, *, frames: int, spacing: int = 1) -> None:
+        if batch < 1 or frames < 1 or spacing < 1:
+            raise ValueError(
+                f"batch, frames and spacing must be at least 1; got {batch}, {frames} and {spacing}."
+            )
         self.batch = batch
-        self.frames = frames
+        self.frames, self.spacing = frames, spacing
         self.pursuits = [Pursuit() for _ in range(batch)]
         self.actions: list[Tensor] = []  # one [B, A] per environment step
         self._window: list[Observation] = []
+
+    @property
+    def _look(self) -> int:
+        return (self.frames - 1) * self.spacing + 1
 
     @property
     def step(self) -> int:
@@ -105,11 +112,12 @@ class WorkingMemory:
                 f"the batch must stay the same within an episode, {self.batch}; got {present.batch}. "
                 "Call reset to begin another episode."
             )
-        self._window = [*self._window, present][-self.frames :]
+        self._window = [*self._window, present][-self._look :]
 
     def recall(self, problems: Sequence[int]) -> Observation:
-        """The last `frames` observations of some problems, oldest first: T = `frames`."""
-        window = [self._window[0]] * (self.frames - len(self._window)) + self._window
+        """The last `frames` observations of some problems, `spacing` apart, oldest first: T = `frames`."""
+        window = [self._window[0]] * (self._look - len(self._window)) + self._window
+        window = window[:: self.spacing]
         index = torch.as_tensor(problems)
         return Observation(
             _stack([observation.pixels for observation in window], index),

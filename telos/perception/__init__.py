@@ -7,8 +7,9 @@ from telos.perception.keypoints import POSITION_SCALE, KeypointEncoder, Keypoint
 from telos.perception.patches import PatchEncoder, Patches
 from telos.perception.pretrained import Pixels, Pooled, Pretrained, PretrainedEncoder, from_pretrained
 from telos.perception.residual import Residual, ResidualEncoder
+from telos.perception.tracks import Tracks, TracksEncoder
 
-PerceptionSettings = Keypoints | Features | Patches | Residual | Pretrained
+PerceptionSettings = Keypoints | Features | Tracks | Patches | Residual | Pretrained
 """The settings of every encoder."""
 
 __all__ = [
@@ -28,5 +29,7 @@ __all__ = [
     "PretrainedEncoder",
     "Residual",
     "ResidualEncoder",
+    "Tracks",
+    "TracksEncoder",
     "from_pretrained",
 ]

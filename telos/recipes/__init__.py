@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from telos.errors import UnknownName
 from telos.recipes.lewm import lewm, lewm_short
+from telos.recipes.orbits import orbits
 from telos.recipes.reacher import reacher
 from telos.recipes.rooms import rooms, rooms_discrete, rooms_long
 from telos.recipes.smoke import smoke
@@ -14,6 +15,7 @@ from telos.training.config import Recipe
 RECIPES: dict[str, Callable[[], Recipe]] = {
     "lewm": lewm,
     "lewm-short": lewm_short,
+    "orbits": orbits,
     "reacher": reacher,
     "rooms": rooms,
     "rooms-discrete": rooms_discrete,
@@ -35,6 +37,7 @@ __all__ = [
     "get",
     "lewm",
     "lewm_short",
+    "orbits",
     "reacher",
     "rooms",
     "rooms_discrete",

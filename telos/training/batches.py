@@ -21,11 +21,14 @@ class BlockWindows:
         horizon: int,
         block: int,
         frames: int,
+        spacing: int = 1,
         episodes: Sequence[int] | np.ndarray,
     ) -> None:
         self.horizon, self.block, self.frames = horizon, block, frames
         single = frames == 1
-        length = horizon + 1 if single else horizon * block + frames
+        self.reach = (frames - 1) * spacing  # environment steps that perception looks back
+        self.spacing = spacing
+        length = horizon + 1 if single else horizon * block + self.reach + 1
         self.windows = Windows(store, length=length, stride=block if single else 1, episodes=episodes)
 
     def sample(
@@ -40,8 +43,7 @@ class BlockWindows:
         )
         if self.frames == 1:
             return drawn.pixels, drawn.actions
-        stacks = drawn.pixels.unfold(1, self.frames, 1)[:, :: self.block]  # [B, T+1, C, H, W, frames]
-        pixels = stacks.permute(0, 1, 5, 2, 3, 4).flatten(2, 3)
-        first = self.frames - 1
-        actions = drawn.actions[:, first : first + self.horizon * self.block]
+        stacks = drawn.pixels.unfold(1, self.reach + 1, self.block)[..., :: self.spacing]
+        pixels = stacks.permute(0, 1, 5, 2, 3, 4).flatten(2, 3)  # of [B, T+1, C, H, W, frames]
+        actions = drawn.actions[:, self.reach : self.reach + self.horizon * self.block]
         return pixels, actions.unflatten(1, (self.horizon, self.block)).flatten(2)

@@ -30,6 +30,7 @@ class Architecture:
 
     block: int = 4  # environment steps per predictor step
     frames: int = 1
+    spacing: int = 1  # environment steps between those
     perception: PerceptionSettings = field(default_factory=Keypoints)
     predictor: PredictorSettings = field(default_factory=Glimpse)
     recovered: Recovered = "each"
@@ -68,6 +69,7 @@ class Representation:
         default_factory=lambda: Optimisation(steps=1200, batch=64, learning_rate=2e-3)
     )
     horizon: int = 5  # predictor steps per window
+    ahead: int | None = None  # how many of them each state is imagined over; None: from the window's first
     method: Method = field(default_factory=VarianceCovariance)
     weights: Weights = field(default_factory=Weights)
     around_window_mean: bool = True  # what the method compares: how windows vary, not how they differ

@@ -97,6 +97,7 @@ def _lessons(
         horizon=4,
         block=model.config.action_space.block,
         frames=model.config.frames,
+        spacing=model.config.spacing,
         episodes=store.split()[0],
     )
     randomness = torch.Generator(next(model.parameters()).device).manual_seed(generator.initial_seed())

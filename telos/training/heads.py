@@ -90,7 +90,12 @@ def decoder_step(model: Model, store: EpisodeStore, batch: int, processes: Proce
     count, processes = -(-batch // 5), processes or Processes()
     rows, share = processes.rows(count), processes.share(count)
     windows = BlockWindows(
-        store, horizon=4, block=config.action_space.block, frames=config.frames, episodes=store.split()[0]
+        store,
+        horizon=4,
+        block=config.action_space.block,
+        frames=config.frames,
+        spacing=config.spacing,
+        episodes=store.split()[0],
     )
     colours = config.frame_shape[2]
 
@@ -120,9 +125,16 @@ def _labelled(
     model: Model, store: EpisodeStore, count: int, episodes: np.ndarray, generator: torch.Generator
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """States `[n, D]` and readings of `count` labelled moments, or of all of them if there are fewer."""
-    stack = model.config.frames
-    moments = int((store.lengths[episodes] - stack + 1).clip(min=0).sum())
-    drawn = labelled_frames(store, min(count, moments), generator, frames=stack, episodes=episodes)
+    config = model.config
+    moments = int((store.lengths[episodes] - config.look + 1).clip(min=0).sum())
+    drawn = labelled_frames(
+        store,
+        min(count, moments),
+        generator,
+        frames=config.frames,
+        stride=config.spacing,
+        episodes=episodes,
+    )
     with torch.no_grad():
         states = model.moving(
             model.encode(Observation(pixels=drawn.pixels.to(next(model.parameters()).device)))

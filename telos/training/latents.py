@@ -11,7 +11,6 @@ from telos.errors import TrainingError
 from telos.model import Model
 from telos.progress import Progress
 from telos.training.distributed import Processes
-from telos.types import Observation
 
 SCENES = 2
 """How many frames per episode the scene is read from; a window takes one of them at random."""
@@ -35,11 +34,11 @@ class Latents:
     ) -> None:
         """Encode on `device`, where the model is, and keep everything there."""
         processes = processes or Processes()
-        stack = model.config.frames
+        look = model.config.look
         self.length = length  # environment steps
         moving, actions, starts, scenes, owner = [], [], [], [], []
         episodes = store.split()[0]
-        episodes = episodes[store.lengths[episodes] >= stack + length]
+        episodes = episodes[store.lengths[episodes] >= look + length]
         if len(episodes) < processes.count:
             raise TrainingError(
                 f"no episode is as long as the predictor's horizon, {length} environment steps"
@@ -55,7 +54,7 @@ class Latents:
             shown = torch.linspace(0, len(states) - 1, SCENES + 2).round().long()[1:-1]
             if (scene := model.scene(states[shown])) is not None:
                 scenes.append(scene.half())
-            moves = record.actions[stack - 1 :]
+            moves = record.actions[look - 1 :]
             actions.append(torch.from_numpy(np.concatenate([moves, moves[:1] * 0])))
             starts.append(torch.arange(row, row + len(states) - length))
             owner.append(torch.full((len(states) - length,), len(starts) - 1))
@@ -92,8 +91,5 @@ class Latents:
 
 @torch.no_grad()
 def encode_episode(model: Model, frames: np.ndarray, device: torch.device | str = "cpu") -> Tensor:
-    """The perceived states `[T+1 - (stack - 1), D + scene]` of an episode's frames uint8 `[T+1, H, W, C]`."""
-    stack = model.config.frames
-    pixels = torch.from_numpy(frames).permute(0, 3, 1, 2).to(device)
-    pixels = torch.stack([pixels[shift : len(pixels) - stack + 1 + shift] for shift in range(stack)], dim=1)
-    return torch.cat([model.encode(Observation(part)) for part in pixels.split(256)])
+    """The perceived states `[T+1 - (look - 1), D + scene]` of an episode's frames uint8 `[T+1, H, W, C]`."""
+    return model.encode_video(torch.from_numpy(frames).permute(0, 3, 1, 2).to(device))

@@ -12,7 +12,7 @@ from telos.model import Model
 from telos.nn import mlp
 from telos.training.config import Representation
 from telos.training.methods import Seen
-from telos.world_model import unroll
+from telos.world_model import unroll_each
 
 
 class RepresentationLoss(nn.Module):
@@ -70,17 +70,18 @@ class RepresentationLoss(nn.Module):
         self.criterion.after_step(self.model, step=step, steps=steps)
 
     def see(self, pixels: Tensor, actions: Tensor, scene_at: Tensor) -> Seen:
-        """Encode windows, and imagine them from their first frames on."""
+        """Encode windows, and imagine each state from one before it."""
         model = self.model
         encoder, rows = model.encoder, torch.arange(len(pixels), device=pixels.device)
         with model.precision():
             features = encoder.features(pixels.flatten(0, 1))
             moving = encoder.moving(features).unflatten(0, pixels.shape[:2])
             scene = encoder.scene_of(features.unflatten(0, pixels.shape[:2])[rows, scene_at])
-            start, around = moving[:, None, 0], scene
+            start, around = moving, scene
             if self.criterion.detached:
                 start, around = start.detach(), None if scene is None else scene.detach()
-            imagined = unroll(partial(model.predictor, scene=around), start, actions[:, None])[:, 0]
+            predict = partial(model.predictor, scene=around)
+            imagined = unroll_each(predict, start, actions, ahead=self.settings.ahead)
         return Seen(
             pixels=pixels,
             observed=moving,

@@ -165,6 +165,7 @@ def model_config(store: EpisodeStore, recipe: Recipe) -> ModelConfig:
             schema.action_space.within(recipe.collection.share), block=parts.block, held=parts.held
         ),
         frames=parts.frames,
+        spacing=parts.spacing,
         perception=parts.perception,
         predictor=parts.predictor,
         recovered=parts.recovered,
@@ -180,7 +181,12 @@ def _new_model(config: ModelConfig, store: EpisodeStore, recipe: Recipe, seed: i
         model = Model(config)
         model.add_decoder()
     windows = BlockWindows(
-        store, horizon=1, block=config.action_space.block, frames=config.frames, episodes=store.split()[0]
+        store,
+        horizon=1,
+        block=config.action_space.block,
+        frames=config.frames,
+        spacing=config.spacing,
+        episodes=store.split()[0],
     )
     pixels, _ = windows.sample(256, torch.Generator().manual_seed(seed))
     model.encoder.standardise_by(pixels.unflatten(2, (config.frames, -1)).flatten(0, 2))
@@ -236,6 +242,7 @@ def _representation_step(
         horizon=settings.horizon,
         block=config.action_space.block,
         frames=config.frames,
+        spacing=config.spacing,
         episodes=store.split()[0],
     )
     batch, rows = settings.optimisation.batch, processes.rows(settings.optimisation.batch)

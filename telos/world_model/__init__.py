@@ -4,7 +4,7 @@ from telos.world_model.history import History, HistoryPredictor
 from telos.world_model.inverse import InverseDynamics
 from telos.world_model.predictor import Glimpse, GlimpsePredictor, Predictor, action_scale
 from telos.world_model.recurrent import Recurrent, RecurrentPredictor
-from telos.world_model.unroll import Predict, unroll
+from telos.world_model.unroll import Predict, unroll, unroll_each
 
 PredictorSettings = Glimpse | History | Recurrent
 """The settings of every predictor."""
@@ -22,4 +22,5 @@ __all__ = [
     "RecurrentPredictor",
     "action_scale",
     "unroll",
+    "unroll_each",
 ]

@@ -40,6 +40,13 @@ def test_recall_gives_the_last_frames_in_order():
     assert memory.recall((1,)).proprioception.shape == (1, 3, 3)
 
 
+def test_frames_that_are_seen_at_once_may_be_apart():
+    memory = WorkingMemory(1, frames=3, spacing=2)
+    for value, expected in enumerate([[0, 0, 0], [0, 0, 1], [0, 0, 2], [0, 1, 3], [0, 2, 4], [1, 3, 5]]):
+        memory.observe(frame(value, batch=1))
+        assert seen(memory) == [expected]
+
+
 def test_a_problem_is_due_when_it_has_executed_what_was_decided():
     memory = WorkingMemory(2, frames=1)
     memory.pursuits[0].follow(None, torch.tensor([[1.0]]), moment())

@@ -9,7 +9,7 @@ import torch
 from telos.data import Episode, EpisodeStore, Schema
 from telos.errors import TrainingError
 from telos.training.batches import BlockWindows
-from telos.training.latents import SCENES, Latents, encode_episode
+from telos.training.latents import SCENES, Latents
 from telos.types import ActionSpace
 
 
@@ -17,11 +17,14 @@ class NamingModel:
     """What moves is what the pictures say: the episode and the moment of each frame; so is the scene."""
 
     def __init__(self, frames, *, scene=True):
-        self.config, self.size, self.has_scene = SimpleNamespace(frames=frames), 3 * frames, scene
+        self.config, self.size, self.has_scene = SimpleNamespace(look=frames), 3 * frames, scene
 
-    def encode(self, observation):
-        colours = observation.pixels[..., 0, 0].float()
+    def encode_video(self, frames):
+        colours = frames[..., 0, 0].float().unfold(0, self.config.look, 1).movedim(-1, 1)
         return torch.cat([colours.flatten(1), colours[:, -1]], dim=1)
+
+    def parameters(self):
+        yield torch.zeros(1)
 
     def moving(self, states):
         return states[..., : self.size]
@@ -52,25 +55,30 @@ def named(tmp_path_factory):
     return store
 
 
-def check(states, actions, *, frames, block):
+def check(states, actions, *, frames, block, spacing=1):
     """`states` `[T+1, frames * 3]` name frames; slowly: each block's actions lead from one to the next."""
     number, first = int(states[0, 0]), int(states[0, -2])
     for step, state in enumerate(states.reshape(len(states), frames, 3)):
         present = first + step * block
-        expected = [[number, present - frames + 1 + back, 0] for back in range(frames)]
+        expected = [[number, present + spacing * (back - frames + 1), 0] for back in range(frames)]
         assert state.tolist() == expected
         if step < len(actions):
             taken = [[number, present + inside] for inside in range(block)]
             assert (actions[step].reshape(block, 2) * 100).round().tolist() == taken
 
 
-@pytest.mark.parametrize(("frames", "block"), [(1, 1), (1, 4), (2, 2), (3, 1), (2, 4)])
-def test_block_windows_line_up_with_a_slow_reading_of_the_episodes(named, frames, block):
-    windows = BlockWindows(named, horizon=2, block=block, frames=frames, episodes=np.arange(len(named)))
+@pytest.mark.parametrize(
+    ("frames", "block", "spacing"),
+    [(1, 1, 1), (1, 4, 1), (1, 2, 3), (2, 2, 1), (3, 1, 1), (2, 4, 1), (2, 2, 3), (3, 3, 2)],
+)
+def test_block_windows_line_up_with_a_slow_reading_of_the_episodes(named, frames, block, spacing):
+    windows = BlockWindows(
+        named, horizon=2, block=block, frames=frames, spacing=spacing, episodes=np.arange(len(named))
+    )
     pixels, actions = windows.sample(40, torch.Generator().manual_seed(0))
     assert pixels.shape == (40, 3, frames * 3, 4, 4)
     for window, moves in zip(pixels, actions, strict=True):
-        check(window[:, :, 1, 2].float(), moves, frames=frames, block=block)
+        check(window[:, :, 1, 2].float(), moves, frames=frames, block=block, spacing=spacing)
 
 
 @pytest.mark.parametrize("frames", [1, 2, 3])
@@ -111,10 +119,3 @@ def test_no_episode_of_the_horizon_is_an_error_that_says_what_to_do(named):
     assert len(latents_of(named, 1, longest).starts) >= 1
     with pytest.raises(TrainingError, match=rf"{longest + 1} environment steps.*lower prediction\.horizon"):
         latents_of(named, 1, longest + 1)
-
-
-def test_encoding_an_episode_in_parts_changes_nothing():
-    frames = np.random.default_rng(0).integers(256, size=(1030, 4, 4, 3), dtype=np.uint8)
-    states = encode_episode(NamingModel(2), frames)
-    corner = frames[:, 0, 0].astype(np.float32)
-    assert np.array_equal(states.numpy(), np.concatenate([corner[:-1], corner[1:], corner[1:]], axis=1))

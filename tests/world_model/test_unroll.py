@@ -5,7 +5,7 @@ import functools
 import pytest
 import torch
 
-from telos.world_model import InverseDynamics, unroll
+from telos.world_model import InverseDynamics, unroll, unroll_each
 from tests.world_model.noisy import new_predictor, noise
 
 
@@ -60,3 +60,21 @@ def test_inverse_dynamics_tells_the_order_of_the_states():
     states, following = noise(3, 5), noise(3, 5).flip(0)
     assert inverse(states, following).shape == (3, 2)
     assert not torch.allclose(inverse(states, following), inverse(following, states))
+
+
+@pytest.mark.parametrize("ahead", [1, 2, 5, 9, None])
+def test_each_state_is_imagined_from_the_one_so_many_steps_before(predict, ahead):
+    states, actions = noise(3, 6, 4), noise(3, 5, 6)
+    found = unroll_each(predict, states, actions, ahead=ahead)
+    assert torch.equal(found[:, 0], states[:, 0])
+    for time in range(1, 6):
+        begin = max(0, time - (ahead or 5))
+        expected = states[:, None, begin]
+        for step in range(begin, time):
+            expected = predict(expected, actions[:, None, step])
+        assert torch.allclose(found[:, time], expected[:, 0], atol=1e-12)
+
+
+def test_imagining_no_step_ahead_is_refused(predict):
+    with pytest.raises(ValueError, match="at least 1, or None"):
+        unroll_each(predict, noise(3, 6, 4), noise(3, 5, 6), ahead=0)

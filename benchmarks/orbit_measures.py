@@ -1,0 +1,188 @@
+"""What a model of Orbits knows of the six numbers, and how far ahead: the measurements of `six_numbers`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from telos import ssl
+from telos.data import EpisodeStore, labelled_frames
+from telos.evaluation.foresight import Moments, foresee, linear_reading, moments, r_squared
+from telos.model import Model
+from telos.worlds import propagate
+from telos.worlds.orbits import TIME_STEP
+
+NUMBERS = ("x", "y", "z", "vx", "vy", "vz")
+HORIZON = 100  # environment steps that are foreseen
+STARTS = 5  # moments of each orbit that are foreseen from
+
+
+def six(known: Moments) -> Tensor:
+    """The six numbers of each moment, `[E, n, 6]`."""
+    return torch.cat([known.readings["position"], known.readings["velocity"]], dim=-1)
+
+
+def semi_major_axes(known: Moments) -> Tensor:
+    """Each orbit's semi-major axis `[E]`, by the vis-viva equation: the star's parameter is 1."""
+    now = six(known)[:, 0].double()
+    return 1 / (2 / now[:, :3].norm(dim=-1) - now[:, 3:].square().sum(-1))
+
+
+def measure(model: Model, store: EpisodeStore, heldout: EpisodeStore, *, labelled: int) -> dict[str, Any]:
+    """R² of the six by a linear probe, dimensions in use, and errors against the horizon.
+
+    The probe is fitted on the frames of `labelled` training episodes of `store`, and everything is measured on
+    all episodes of `heldout`, whose orbits occur nowhere else.
+    """
+    seen = moments(model, store, store.split()[0][:labelled])
+    known = moments(model, heldout, np.arange(len(heldout)))
+    read = linear_reading(seen.states.flatten(0, 1), six(seen).flatten(0, 1))
+    guess = read(known.states.flatten(0, 1)).unflatten(0, known.states.shape[:2])
+    r2 = r_squared(guess, six(known))
+    centred = known.states.flatten(0, 1).double()
+    spectrum = torch.linalg.svdvals(centred - centred.mean(0)).square()
+    block = model.config.action_space.block
+    foreseen = foresee(
+        model,
+        heldout,
+        known,
+        lambda states: read(states)[:, :3],
+        "position",
+        horizon=HORIZON // block,
+        starts=STARTS,
+    )
+    axes = semi_major_axes(known)[:, None, None]
+    orbits = (foreseen.errors / axes).mean(1)  # [E, H+1]: the mean of an orbit's starts
+    kepler = _kepler(guess[:, list(foreseen.starts)], foreseen.came, block) / axes
+    return {
+        "r2": dict(zip(NUMBERS, r2.tolist(), strict=True)),
+        "mean_r2": float(r2.mean()),
+        "effective_rank": ssl.rank_me(known.states),
+        "lidar": ssl.lidar(known.states),
+        "within_episode_variance": ssl.indicators(known.states)["within_episode_variance"],
+        "spectrum": (spectrum / spectrum.sum()).tolist(),
+        "horizon": [block * step for step in range(HORIZON // block + 1)],
+        "error": orbits.quantile(0.5, dim=0).tolist(),
+        "error_mean": orbits.mean(0).tolist(),
+        "error_100": float(orbits[:, -1].quantile(0.5)),
+        "error_100_interval": bootstrap(orbits[:, -1].numpy(), np.median),
+        "orbits_100": orbits[:, -1].tolist(),
+        "kepler": kepler.mean(1).quantile(0.5, dim=0).tolist(),
+        "labels": seen.states.shape[0] * seen.states.shape[1],
+        "orbits": len(orbits),
+    }
+
+
+def _kepler(guess: Tensor, came: Tensor, block: int) -> Tensor:
+    """Errors `[E, S, H+1]` of Kepler's laws, given the probe's reading `[E, S, 6]` of the present."""
+    now = guess.double().numpy()[:, :, None]
+    times = TIME_STEP * block * np.arange(came.shape[2])
+    position, _ = propagate(now[..., :3], now[..., 3:], times[None, None])
+    return torch.from_numpy(np.linalg.norm(position - came.double().numpy(), axis=-1))
+
+
+def bootstrap(values: np.ndarray, statistic: Callable[..., Any], *, draws: int = 2000) -> list[float]:
+    """The percentile bootstrap's 95 % interval of a statistic of `values` `[n, ...]` over its first axis.
+
+    `statistic` takes `axis`.
+    """
+    chosen = np.random.default_rng(0).integers(len(values), size=(draws, len(values)))
+    found = statistic(values[chosen], axis=1)
+    if found.ndim > 1:
+        found = found.mean(axis=tuple(range(1, found.ndim)))
+    return [float(each) for each in np.quantile(found, [0.025, 0.975])]
+
+
+def floors(store: EpisodeStore, heldout: EpisodeStore, *, look: int, block: int) -> dict[str, Any]:
+    """What foresees without a model, from the true present: the planet stays, and it is at the star.
+
+    The star is the mean place over orbits. Medians over orbits, as for models, against the same horizons.
+    """
+    position = np.stack([heldout[number].readings["position"][look - 1 :] for number in range(len(heldout))])
+    velocity = heldout[0].readings["velocity"].shape[-1]
+    assert velocity == position.shape[-1] == 3
+    axes = _axes(heldout)[:, None, None]
+    last = position.shape[1] - 1 - HORIZON
+    starts = np.linspace(0, last, STARTS).round().astype(int)
+    ahead = starts[:, None] + block * np.arange(HORIZON // block + 1)
+    came = position[:, ahead]
+    stays = np.linalg.norm(came - came[:, :, :1], axis=-1) / axes
+    centre = np.linalg.norm(came - _mean_place(store), axis=-1) / axes
+    return {
+        name: np.median(errors.mean(1), axis=0).tolist()
+        for name, errors in (("stays", stays), ("mean place", centre))
+    }
+
+
+def _axes(store: EpisodeStore) -> np.ndarray:
+    now = [store[number].readings for number in range(len(store))]
+    distance = np.array([np.linalg.norm(each["position"][0]) for each in now])
+    speed = np.array([np.linalg.norm(each["velocity"][0]) for each in now])
+    return 1 / (2 / distance - speed**2)
+
+
+def _mean_place(store: EpisodeStore) -> np.ndarray:
+    return np.mean([store[int(each)].readings["position"].mean(0) for each in store.split()[0]], axis=0)
+
+
+def pixel_probes(
+    store: EpisodeStore,
+    heldout: EpisodeStore,
+    *,
+    frames: int,
+    spacing: int,
+    sizes: Sequence[int],
+    samples: int = 2500,
+) -> dict[str, Any]:
+    """Floors of R²: linear probes of the frames that perception sees, and of their principal components.
+
+    Ridge regression in its dual form, at the penalty that is best on the held-out frames: a floor that is
+    favoured.
+    """
+    generator = torch.Generator().manual_seed(0)
+    (seen, values), (tests, truth) = (
+        _pixels(each, episodes, count, frames, spacing, generator)
+        for each, episodes, count in (
+            (store, store.split()[0], samples),
+            (heldout, np.arange(len(heldout)), samples // 2),
+        )
+    )
+    mean = seen.mean(0)
+    seen, tests = seen - mean, tests - mean
+    gram, cross = (each @ seen.T for each in (seen, tests))
+    middle = values.mean(0)
+    best, scale = None, gram.diagonal().mean()
+    for penalty in (1e-4, 1e-3, 1e-2, 1e-1, 1.0):
+        weights = torch.linalg.solve(gram + penalty * scale * torch.eye(len(gram)), values - middle)
+        found = r_squared(cross @ weights + middle, truth)
+        if best is None or found.mean() > best.mean():
+            best = found
+    assert best is not None
+    eigenvalues, vectors = torch.linalg.eigh(gram.double())
+    probes = {"pixels": best}
+    for size in sizes:
+        basis = vectors[:, -size:] / eigenvalues[-size:].sqrt()
+        read = linear_reading((gram.double() @ basis).float(), values)
+        probes[f"{size} principal components"] = r_squared(read((cross.double() @ basis).float()), truth)
+    return {
+        name: {"r2": dict(zip(NUMBERS, found.tolist(), strict=True)), "mean_r2": float(found.mean())}
+        for name, found in probes.items()
+    }
+
+
+def _pixels(
+    store: EpisodeStore,
+    episodes: np.ndarray,
+    count: int,
+    frames: int,
+    spacing: int,
+    generator: torch.Generator,
+) -> tuple[Tensor, Tensor]:
+    """Flat frames `[n, frames * C * H * W]` at random moments, and the six numbers `[n, 6]`."""
+    drawn = labelled_frames(store, count, generator, frames=frames, stride=spacing, episodes=episodes)
+    values = torch.cat([drawn.readings["position"], drawn.readings["velocity"]], dim=-1)
+    return drawn.pixels.flatten(1).float() / 255, values

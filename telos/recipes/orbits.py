@@ -1,0 +1,51 @@
+"""The recipe for Orbits: a world that is watched, in which nobody acts."""
+
+from __future__ import annotations
+
+from telos.perception import Tracks
+from telos.training.config import (
+    Architecture,
+    Collection,
+    Heads,
+    Optimisation,
+    Prediction,
+    Recipe,
+    Representation,
+    Weights,
+)
+from telos.training.methods import VarianceCovariance
+from telos.world_model import Glimpse
+
+
+def orbits() -> Recipe:
+    """telos/Orbits-v0: six numbers from noisy video alone; a few minutes on one core. No tasks, no planning."""
+    return Recipe(
+        name="orbits",
+        world="telos/Orbits-v0",
+        collection=Collection(episodes=400, length=200),
+        architecture=Architecture(
+            block=4,
+            # Two frames, a sixth of a turn or less apart: where things are, and how fast they go.
+            frames=2,
+            spacing=8,
+            perception=Tracks(features=16, places=8, views=2, width=32, patch=8),
+            predictor=Glimpse(hidden=128),
+            recovered="none",
+            ensemble=1,
+        ),
+        representation=Representation(
+            optimisation=Optimisation(steps=600, batch=24, learning_rate=3e-3, warmup=50, clip=10.0),
+            # The window is long, for what stays within it to be told from what moves; a step ahead is short,
+            # for nothing can be predicted far ahead until something can be at all.
+            horizon=8,
+            ahead=1,
+            method=VarianceCovariance(covariance=1.0, deviation=0.5),
+            weights=Weights(inverse=0.0, temporal=0.0),
+        ),
+        prediction=Prediction(
+            optimisation=Optimisation(steps=800, batch=128, learning_rate=2e-3, clip=4.0),
+            horizon=12,
+            noise=0.03,
+        ),
+        heads=Heads(decoder=Optimisation(steps=300, batch=64, learning_rate=2e-3, clip=1.0)),
+    )
