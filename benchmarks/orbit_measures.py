@@ -35,8 +35,8 @@ def semi_major_axes(known: Moments) -> Tensor:
 def measure(model: Model, store: EpisodeStore, heldout: EpisodeStore, *, labelled: int) -> dict[str, Any]:
     """R² of the six by a linear probe, dimensions in use, and errors against the horizon.
 
-    The probe is fitted on the frames of `labelled` training episodes of `store`, and everything is measured on
-    all episodes of `heldout`, whose orbits occur nowhere else.
+    The probe is fitted on the frames of `labelled` training episodes of `store`, and everything is measured
+    on all episodes of `heldout`, whose orbits occur nowhere else.
     """
     seen = moments(model, store, store.split()[0][:labelled])
     known = moments(model, heldout, np.arange(len(heldout)))

@@ -3,18 +3,18 @@
     python -m benchmarks.six_numbers [--part methods|sizes|nuisances ...] [--seed N ...] [--folder FOLDER]
     python -m benchmarks.six_numbers --quick
 
-telos/Orbits-v0, from video alone: no actions, no labels, no rewards. One encoder and one predictor, those of the
-recipe `orbits`, learn by each method of `telos.training.methods` for the same number of updates from the
-same videos; then all predictors learn on alike from the frozen states. Measured on orbits never seen: how well
-a linear probe reads the three positions and the three velocities, how many dimensions vary, and how far off
+telos/Orbits-v0, from video alone: no actions, no labels, no rewards. One encoder and one predictor, those of
+the recipe `orbits`, learn by each method of `telos.training.methods` for the same number of updates from the
+same videos; then all predictors learn on alike from the frozen states. Measured on orbits never seen: how
+well a linear probe reads the three positions and the three velocities, how many dimensions vary, and how far off
 the planet is up to 100 steps ahead (distance over the orbit's semi-major axis). Three parts:
 
 - `methods`: every method, an encoder that learned nothing, and floors.
 - `sizes`: the main method with a state of 2 to 64 numbers, and the pixel predictor.
 - `nuisances`: both where nothing distracts, and with each detail of the picture alone, or all but it.
 
-A row is one method, world, size of the state and training seed. It is kept in `results/six_numbers.json` when it
-is measured: stopped, the same command goes on, and run twice at once the two share the work.
+A row is one method, world, size of the state and training seed. It is kept in `results/six_numbers.json`
+when it is measured: stopped, the same command goes on, and run twice at once the two share the work.
 """
 
 from __future__ import annotations
@@ -127,9 +127,7 @@ def cells(setting: Setting) -> dict[str, list[tuple[str, str, int, int]]]:
         found["methods"] += [(name, "all", setting.size, seed) for name in (*methods(), UNTRAINED)]
         names = two if seed == setting.seeds[0] else (MAIN,)
         found["sizes"] += [(name, "all", size, seed) for size in setting.sizes for name in names]
-    found["nuisances"] = [
-        (name, world, setting.size, setting.seeds[0]) for world in WORLDS for name in two
-    ]
+    found["nuisances"] = [(name, world, setting.size, setting.seeds[0]) for world in WORLDS for name in two]
     return found
 
 
@@ -157,7 +155,9 @@ def row(key: tuple[str, str, int, int], setting: Setting, folder: Path) -> dict[
     trained = cpu_seconds() - start
     kind = UNTRAINED if name == UNTRAINED else methods()[name][0]
     found = measure(model, train, heldout, labelled=setting.labelled)
-    parameters = sum(value.numel() for part in (model.encoder, model.predictor) for value in part.parameters())
+    parameters = sum(
+        value.numel() for part in (model.encoder, model.predictor) for value in part.parameters()
+    )
     return rounded({"kind": kind, **found, "parameters": parameters, "cpu_seconds_of_training": trained})
 
 

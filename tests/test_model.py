@@ -67,8 +67,8 @@ VIDEO_MODELS = {
 
 
 @pytest.mark.parametrize("kind", VIDEO_MODELS)
-def test_a_video_is_encoded_as_its_stacks_are(kind, monkeypatch):
-    model = no_autocast(new_model(heads=False, **VIDEO_MODELS[kind]), monkeypatch)
+def test_a_video_is_encoded_as_its_stacks_are(kind, single_precision, monkeypatch):
+    model = new_model(heads=False, **VIDEO_MODELS[kind])
     monkeypatch.setattr("telos.model._TOGETHER", 7)
     video = torch.randint(256, (30, 3, 16, 16), dtype=torch.uint8, generator=torch.Generator().manual_seed(2))
     look, spacing = model.config.look, model.config.spacing

@@ -18,7 +18,7 @@ from telos.world_model import Glimpse
 
 
 def orbits() -> Recipe:
-    """telos/Orbits-v0: six numbers from noisy video alone; a few minutes on one core. No tasks, no planning."""
+    """telos/Orbits-v0: six numbers from noisy video alone, in minutes. No tasks, no planning."""
     return Recipe(
         name="orbits",
         world="telos/Orbits-v0",
@@ -34,11 +34,11 @@ def orbits() -> Recipe:
             ensemble=1,
         ),
         representation=Representation(
-            optimisation=Optimisation(steps=600, batch=24, learning_rate=3e-3, warmup=50, clip=10.0),
-            # The window is long, for what stays within it to be told from what moves; a step ahead is short,
-            # for nothing can be predicted far ahead until something can be at all.
-            horizon=8,
-            ahead=1,
+            optimisation=Optimisation(steps=600, batch=18, learning_rate=3e-3, warmup=50, clip=10.0),
+            # First one block ahead: nothing can be predicted far ahead until something can be at all. Then
+            # eight, which take a precise velocity.
+            horizon=12,
+            ahead=(1, 8),
             method=VarianceCovariance(covariance=1.0, deviation=0.5),
             weights=Weights(inverse=0.0, temporal=0.0),
         ),

@@ -63,16 +63,29 @@ class Weights:
 
 @dataclass(frozen=True)
 class Representation:
-    """The first stage: encoder, predictor and inverse dynamics together, by a method against collapse."""
+    """The first stage: encoder, predictor and inverse dynamics together, by a method against collapse.
+
+    With `ahead`, each state of a window is imagined from the one that many predictor steps before it (or
+    from the window's first), and not all from the first. Several numbers are a curriculum, each for an equal
+    part of the updates: (1, 8) first learns what can be predicted at all, then what has to be precise for it. Where
+    actions tell little or nothing of what moves, nothing may be learned from long predictions alone.
+    """
 
     optimisation: Optimisation = field(
         default_factory=lambda: Optimisation(steps=1200, batch=64, learning_rate=2e-3)
     )
     horizon: int = 5  # predictor steps per window
-    ahead: int | None = None  # how many of them each state is imagined over; None: from the window's first
+    ahead: tuple[int, ...] | None = None  # over how many each state is imagined; None: from the first on
     method: Method = field(default_factory=VarianceCovariance)
     weights: Weights = field(default_factory=Weights)
     around_window_mean: bool = True  # what the method compares: how windows vary, not how they differ
+
+    def __post_init__(self) -> None:
+        if self.ahead is not None and (not self.ahead or min(self.ahead) < 1):
+            raise ValueError(
+                "ahead must be None, or one or more numbers of predictor steps, each at least 1; got "
+                f"{self.ahead}."
+            )
 
 
 @dataclass(frozen=True)

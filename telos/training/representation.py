@@ -47,7 +47,13 @@ class RepresentationLoss(nn.Module):
             self.endpoint = mlp([2 * config.state_size, 256, told])
 
     def forward(
-        self, pixels: Tensor, actions: Tensor, *, scene_at: Tensor, generator: torch.Generator
+        self,
+        pixels: Tensor,
+        actions: Tensor,
+        *,
+        scene_at: Tensor,
+        generator: torch.Generator,
+        progress: float = 0.0,
     ) -> tuple[Tensor, dict[str, Tensor], Tensor]:
         """The loss, its unweighted terms, and what moves `[B, T+1, D]`.
 
@@ -56,8 +62,9 @@ class RepresentationLoss(nn.Module):
             actions: `[B, T, block * A]`.
             scene_at: int64 `[B]` in 0..T, the frame whose scene is used.
             generator: for methods that draw; in the same state in all processes.
+            progress: the share of all updates that are done, 0 to 1.
         """
-        seen = self.see(pixels, actions, scene_at)
+        seen = self.see(pixels, actions, scene_at, progress=progress)
         terms = self.criterion(self.model, seen, generator)
         weights = dict(self.criterion.weights)
         for name, term in self.beside(seen, actions).items():
@@ -69,9 +76,12 @@ class RepresentationLoss(nn.Module):
         """The optimiser has taken step `step`, from 1 to `steps`: a teacher may follow."""
         self.criterion.after_step(self.model, step=step, steps=steps)
 
-    def see(self, pixels: Tensor, actions: Tensor, scene_at: Tensor) -> Seen:
+    def see(self, pixels: Tensor, actions: Tensor, scene_at: Tensor, *, progress: float = 0.0) -> Seen:
         """Encode windows, and imagine each state from one before it."""
-        model = self.model
+        model, curriculum = self.model, self.settings.ahead
+        ahead = None
+        if curriculum is not None:
+            ahead = curriculum[min(int(progress * len(curriculum)), len(curriculum) - 1)]
         encoder, rows = model.encoder, torch.arange(len(pixels), device=pixels.device)
         with model.precision():
             features = encoder.features(pixels.flatten(0, 1))
@@ -81,7 +91,7 @@ class RepresentationLoss(nn.Module):
             if self.criterion.detached:
                 start, around = start.detach(), None if scene is None else scene.detach()
             predict = partial(model.predictor, scene=around)
-            imagined = unroll_each(predict, start, actions, ahead=self.settings.ahead)
+            imagined = unroll_each(predict, start, actions, ahead=ahead)
         return Seen(
             pixels=pixels,
             observed=moving,

@@ -254,7 +254,8 @@ def _representation_step(
             loss, terms, states = sketched_loss(model, pixels, actions, settings, generator)
         else:
             shown = torch.randint(settings.horizon + 1, (batch,), generator=generator)[rows].to(device)
-            loss, terms, states = learner(pixels, actions, scene_at=shown, generator=generator)
+            done = number / settings.optimisation.steps
+            loss, terms, states = learner(pixels, actions, scene_at=shown, generator=generator, progress=done)
         values: dict[str, float | Tensor] = {key: term.detach() for key, term in terms.items()}
         if (number + 1) % INDICATORS_EVERY == 0:
             values |= ssl.indicators(ssl.gather(states))
