@@ -6,8 +6,8 @@
 telos/Orbits-v0, from video alone: no actions, no labels, no rewards. One encoder and one predictor, those of
 the recipe `orbits`, learn by each method of `telos.training.methods` for the same number of updates from the
 same videos; then all predictors learn on alike from the frozen states. Measured on orbits never seen: how
-well a linear probe reads the three positions and the three velocities, how many dimensions vary, and how far off
-the planet is up to 100 steps ahead (distance over the orbit's semi-major axis). Three parts:
+well a linear probe reads the three positions and the three velocities, how many dimensions vary, and how far
+off the planet is up to 100 steps ahead (distance over the orbit's semi-major axis). Three parts:
 
 - `methods`: every method, an encoder that learned nothing, and floors.
 - `sizes`: the main method with a state of 2 to 64 numbers, and the pixel predictor.

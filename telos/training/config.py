@@ -67,8 +67,8 @@ class Representation:
 
     With `ahead`, each state of a window is imagined from the one that many predictor steps before it (or
     from the window's first), and not all from the first. Several numbers are a curriculum, each for an equal
-    part of the updates: (1, 8) first learns what can be predicted at all, then what has to be precise for it. Where
-    actions tell little or nothing of what moves, nothing may be learned from long predictions alone.
+    part of the updates: (1, 8) first learns what can be predicted at all, then what has to be precise for it.
+    Where actions tell little or nothing of what moves, nothing may be learned from long predictions alone.
     """
 
     optimisation: Optimisation = field(

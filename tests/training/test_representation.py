@@ -141,3 +141,23 @@ def test_the_scene_is_learned_by_predicting_alone():
     for name, term in terms.items():
         (found,) = torch.autograd.grad(term, model.encoder.scene.weight, retain_graph=True, allow_unused=True)
         assert (found is not None and found.abs().sum() > 0) == (name == "prediction")
+
+
+def test_how_far_ahead_states_are_imagined_grows_as_training_goes_on():
+    model, (pixels, actions) = new_model(), batch()
+    learner = RepresentationLoss(model, Representation(horizon=3, ahead=(1, 3)))
+    at = {
+        done: learner.see(pixels, actions, SCENE_AT, progress=done).imagined for done in (0.0, 0.49, 0.5, 1.0)
+    }
+    assert torch.equal(at[0.0], at[0.49])
+    assert torch.equal(at[0.5], at[1.0])
+    assert torch.allclose(at[0.0][:, 1], at[0.5][:, 1], atol=1e-6)
+    assert not torch.allclose(at[0.0][:, 3], at[0.5][:, 3], atol=1e-4)
+    whole = RepresentationLoss(model, Representation(horizon=3)).see(pixels, actions, SCENE_AT).imagined
+    assert torch.allclose(at[0.5], whole, atol=1e-6)
+
+
+@pytest.mark.parametrize("ahead", [(), (0,), (1, -1)])
+def test_imagining_no_step_ahead_is_refused(ahead):
+    with pytest.raises(ValueError, match="ahead must be None, or one or more"):
+        Representation(ahead=ahead)
