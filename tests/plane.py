@@ -36,6 +36,7 @@ class Config:
     frames: int = 1
     frame_shape: tuple[int, int, int] = (4, 4, 3)
     action_space: ActionSpace = SPACE
+    spacing: int = 1
 
 
 class PlaneModel(nn.Module):

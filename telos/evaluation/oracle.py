@@ -38,6 +38,8 @@ class OracleConfig:
     """What the agent asks of a model's configuration."""
 
     frames: int = 1
+    spacing: int = 1
+    look: int = 1
     frame_shape: tuple[int, int, int] = (64, 64, 3)
     action_space: ActionSpace = SPACE
     world: str = "telos/TwoRooms-v0"
