@@ -93,10 +93,11 @@ class TracksEncoder(Encoder):
         settings = self.settings
         rows, columns = (size // settings.patch for size in pixels.shape[-2:])
         cells = torch.relu(self._patches(pixels)).unflatten(1, (rows, columns)).permute(0, 3, 1, 2)
-        maps = self.heat(torch.relu(self.body(cells)))
-        views = maps.unflatten(3, (settings.views, -1)).permute(0, 3, 1, 2, 4).flatten(0, 1)
+        found = torch.relu(self.body(cells)).to(self.heat.weight.dtype)
+        views = found.unflatten(3, (settings.views, -1)).permute(0, 3, 1, 2, 4).flatten(0, 1)
+        # Single precision from here on: a place is a small difference of activities, a speed one of places.
         with torch.autocast(pixels.device.type, enabled=False):
-            places = self.where(views)
+            places = self.where(self.heat(views))
         return POSITION_SCALE * places.unflatten(0, (-1, settings.views)).flatten(1)
 
     def pose(self, features: Tensor) -> Tensor:
@@ -106,7 +107,8 @@ class TracksEncoder(Encoder):
     def moving(self, features: Tensor) -> Tensor:
         """The states `[N, features]` of the places in clips, `[N, frames, 2 * places * views]`."""
         changes = RATE_SCALE * features.diff(dim=1).flip(1)
-        return self.head(torch.cat([features[:, -1:], changes], dim=1).flatten(1)).float()
+        with torch.autocast(features.device.type, enabled=False):
+            return self.head(torch.cat([features[:, -1:], changes], dim=1).flatten(1))
 
     def _patches(self, pixels: Tensor) -> Tensor:
         """The stem on patches of standardised pixels, `[N, cells, width]`: done to weights, not to pixels."""

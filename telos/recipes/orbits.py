@@ -14,7 +14,7 @@ from telos.training.config import (
     Weights,
 )
 from telos.training.methods import VarianceCovariance
-from telos.world_model import Glimpse
+from telos.world_model import Leap
 
 
 def orbits() -> Recipe:
@@ -29,7 +29,7 @@ def orbits() -> Recipe:
             frames=2,
             spacing=8,
             perception=Tracks(features=16, places=8, views=2, width=32, patch=8),
-            predictor=Glimpse(hidden=128),
+            predictor=Leap(hidden=128),
             recovered="none",
             ensemble=1,
         ),
@@ -43,9 +43,9 @@ def orbits() -> Recipe:
             weights=Weights(inverse=0.0, temporal=0.0),
         ),
         prediction=Prediction(
-            optimisation=Optimisation(steps=800, batch=128, learning_rate=2e-3, clip=4.0),
+            optimisation=Optimisation(steps=2000, batch=128, learning_rate=2e-3, clip=4.0),
             horizon=12,
-            noise=0.03,
+            noise=0.0,
         ),
         heads=Heads(decoder=Optimisation(steps=300, batch=64, learning_rate=2e-3, clip=1.0)),
     )

@@ -2,11 +2,12 @@
 
 from telos.world_model.history import History, HistoryPredictor
 from telos.world_model.inverse import InverseDynamics
+from telos.world_model.leap import Leap, LeapPredictor
 from telos.world_model.predictor import Glimpse, GlimpsePredictor, Predictor, action_scale
 from telos.world_model.recurrent import Recurrent, RecurrentPredictor
 from telos.world_model.unroll import Predict, unroll, unroll_each
 
-PredictorSettings = Glimpse | History | Recurrent
+PredictorSettings = Glimpse | History | Leap | Recurrent
 """The settings of every predictor."""
 
 __all__ = [
@@ -15,6 +16,8 @@ __all__ = [
     "History",
     "HistoryPredictor",
     "InverseDynamics",
+    "Leap",
+    "LeapPredictor",
     "Predict",
     "Predictor",
     "PredictorSettings",
