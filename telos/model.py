@@ -1,9 +1,8 @@
-"""Everything that was learned: perception, world model, readouts and decoder; and its checkpoint."""
+"""Everything that was learned: perception, world model, readouts, decoder and reflex."""
 
 from __future__ import annotations
 
 import functools
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -16,10 +15,10 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from telos.actor import ReactivePolicy
+from telos.checkpoint import WEIGHTS, read_checkpoint_config, write_checkpoint
 from telos.configuration import from_dict, to_dict
 from telos.cost import Readout
 from telos.errors import CheckpointError, TelosError, UnknownName
-from telos.files import atomic_path, sync
 from telos.perception import (
     POSITION_SCALE,
     BroadcastDecoder,
@@ -31,8 +30,6 @@ from telos.perception import (
 from telos.types import ActionSpace, Observation, Policy, Reading, Trajectory
 from telos.world_model import Glimpse, InverseDynamics, Predictor, PredictorSettings
 
-FORMAT = "telos-model"
-VERSION = 4
 _TOGETHER = 256  # moments of a video that are encoded at once
 
 Recovered = Literal["each", "mean", "none"]
@@ -307,33 +304,16 @@ class Model(nn.Module):
     def save(self, folder: str | Path, *, provenance: Mapping[str, Any] | None = None) -> None:
         """Write `model.safetensors` and `config.json` into `folder`.
 
-        Both are written beside the old ones before either is replaced, the configuration last: a folder
-        without one is unfinished. `CheckpointError` if there is no space; the old checkpoint stays.
+        Both are written beside the old ones before either is replaced. `CheckpointError` if there is no
+        space; the old checkpoint stays.
         """
-        config = {
-            "format": FORMAT,
-            "version": VERSION,
+        built = {
             "model": to_dict(_self_contained(self.config)),
             "readouts": sorted(self.readouts),
             "decoder": self.decoder is not None,
             "reflex": self.reflex is not None,
-            "provenance": to_dict(provenance or {}),
         }
-        weights = {name: value.detach().cpu().contiguous() for name, value in self.state_dict().items()}
-        try:
-            path = Path(folder) / "config.json"
-            with atomic_path(path) as described, atomic_path(path.with_name("model.safetensors")) as aside:
-                described.write_text(json.dumps(config, indent=2, allow_nan=False) + "\n")
-                safetensors.torch.save_file(weights, aside)
-                sync(described)
-                sync(aside)
-                if not _same_shapes(path, config):
-                    path.unlink(missing_ok=True)
-        except (OSError, SafetensorError) as error:
-            raise CheckpointError(
-                f"The checkpoint {folder} could not be written ({error}); the one before it, if "
-                "any, is unchanged. Free some space or choose another folder."
-            ) from error
+        write_checkpoint(Path(folder), self.state_dict(), built=built, provenance=to_dict(provenance or {}))
 
     @staticmethod
     def load(folder: str | Path) -> Model:
@@ -348,7 +328,7 @@ class Model(nn.Module):
                 model.add_decoder()
             if config.get("reflex"):
                 model.add_reflex()
-            weights = safetensors.torch.load_file(folder / "model.safetensors")
+            weights = safetensors.torch.load_file(folder / WEIGHTS)
             model.load_state_dict(weights)
         except TelosError as error:
             raise CheckpointError(f"The checkpoint {folder} cannot be read: {error}") from error
@@ -358,28 +338,6 @@ class Model(nn.Module):
             ) from error
         _channels_last(model)
         return model.eval()
-
-
-def read_checkpoint_config(folder: str | Path) -> dict[str, Any]:
-    """The `config.json` of a checkpoint, checked for format and version."""
-    path = Path(folder) / "config.json"
-    try:
-        config = json.loads(path.read_text())
-    except FileNotFoundError as error:
-        raise CheckpointError(
-            f"{folder} is not a telos checkpoint: it has no config.json. "
-            "Give the folder that telos train wrote."
-        ) from error
-    except (OSError, ValueError) as error:
-        raise CheckpointError(f"{path} cannot be read: {error}. Copy the checkpoint again.") from error
-    if not isinstance(config, dict) or config.get("format") != FORMAT:
-        raise CheckpointError(f"{path} is not of a telos checkpoint. Give the folder that telos train wrote.")
-    if config.get("version") != VERSION:
-        raise CheckpointError(
-            f"{path} has version {config.get('version')}; this telos reads version {VERSION}. "
-            "Train again, or install the telos that wrote it."
-        )
-    return config
 
 
 def _channels_last(model: nn.Module) -> None:
@@ -394,18 +352,6 @@ def _self_contained(config: ModelConfig) -> ModelConfig:
     if not isinstance(config.perception, Pretrained):
         return config
     return replace(config, perception=replace(config.perception, source=""))
-
-
-def _same_shapes(path: Path, config: Mapping[str, Any]) -> bool:
-    """Whether the configuration at `path` would read weights that go with `config`."""
-    try:
-        old = json.loads(path.read_text())
-    except (OSError, ValueError):
-        return False
-    return isinstance(old, dict) and all(
-        old.get(key) == json.loads(json.dumps(config[key]))
-        for key in ("model", "readouts", "decoder", "reflex")
-    )
 
 
 def bf16_is_fast(device: torch.device) -> bool:

@@ -316,7 +316,7 @@ def no_space(*arguments, **settings):
     raise OSError(errno.ENOSPC, "No space left on device")
 
 
-@pytest.mark.parametrize("where", ["safetensors.torch.save_file", "telos.model.sync"])
+@pytest.mark.parametrize("where", ["safetensors.torch.save_file", "telos.checkpoint.sync"])
 @pytest.mark.parametrize("heads", [True, False])
 def test_a_full_disk_leaves_the_old_checkpoint(saved, monkeypatch, where, heads):
     monkeypatch.setattr(where, no_space)

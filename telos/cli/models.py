@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 def planning(model: Path, recipe: str | None) -> Configurator:
     """How to plan: as `recipe` says, or the one that the checkpoint `model` was trained with."""
     from telos import recipes
+    from telos.checkpoint import read_checkpoint_config
     from telos.configurator import Configurator
-    from telos.model import read_checkpoint_config
 
     if recipe is not None:
         return recipes.get(recipe).configurator

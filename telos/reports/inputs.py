@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from telos.checkpoint import FORMAT
 from telos.errors import TelosError
 from telos.evaluation import Analysis, Evaluation
 
@@ -76,4 +77,4 @@ def _model_config(path: Path) -> dict[str, Any]:
         config = json.loads(path.read_text())
     except (OSError, ValueError):
         return {}
-    return config if isinstance(config, dict) and config.get("format") == "telos-model" else {}
+    return config if isinstance(config, dict) and config.get("format") == FORMAT else {}

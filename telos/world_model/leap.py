@@ -38,9 +38,9 @@ class LeapPredictor(Predictor):
     """What moves, and a block of actions, to what moves one block later: one evaluation per block.
 
     For worlds without obstacles, in which what moves goes smoothly: to what moves are added a linear and a
-    nonlinear function of it and of the block's actions, both of which begin at zero. On Kepler's orbits of
-    true positions and velocities, told 48 steps ahead for the same CPU time, blocks of 4 steps were 0.15 radii
-    off after 100 steps, where `GlimpsePredictor`, which goes by single steps, was 0.66.
+    nonlinear function of it and of the block's actions, both of which begin at zero. On true positions and
+    velocities of Kepler's orbits, for the same CPU time, leaps of 4 steps were 0.15 radii off after 100
+    steps, where `GlimpsePredictor`, which goes by single steps, was 0.66.
     """
 
     def __init__(self, settings: Leap, *, size: int, space: ActionSpace) -> None:
