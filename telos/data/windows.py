@@ -116,11 +116,11 @@ def labelled_frames(
 ) -> LabelledFrames:
     """Draw `count` different moments, uniformly, with `frames` frames `stride` steps apart up to each.
 
-    `ValueError` if the episodes hold fewer.
+    All of them if the episodes hold fewer.
     """
+    if count < 1:
+        raise ValueError(f"count must be at least 1; got {count}.")
     windows = Windows(store, length=frames, stride=stride, episodes=episodes)
-    if not 1 <= count <= len(windows):
-        raise ValueError(f"count must be between 1 and {len(windows)}, the moments there are; got {count}.")
     chosen = torch.randperm(len(windows), generator=generator)[:count]
     batch = windows.read(chosen.numpy())
     return LabelledFrames(batch.pixels, {name: values[:, -1] for name, values in batch.readings.items()})

@@ -5,16 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from telos.data import EpisodeStore, LabelledFrames, labelled_frames
+from telos.data import EpisodeStore, labelled_frames
 from telos.evaluation.encoding import encode_all, label_counts
 from telos.progress import Progress, silent
 
 if TYPE_CHECKING:
-    from telos.model import Model, ModelConfig
+    from telos.model import Model
 
 
 @dataclass(frozen=True)
@@ -46,8 +45,9 @@ def probe(
     if not store.schema.readings:
         return ()
     train, heldout = store.split()
+    look = model.config
     seen, unseen = (
-        _draw(store, count, episodes, model.config, generator)
+        labelled_frames(store, count, generator, frames=look.frames, stride=look.spacing, episodes=episodes)
         for count, episodes in ((labels, train), (frames, heldout))
     )
     states, tests = (model.moving(encode_all(model, each.pixels)) for each in (seen, unseen))
@@ -130,21 +130,6 @@ def small_mlp(states: Tensor, values: Tensor, *, generator: torch.Generator, ste
         optimiser.step()
         schedule.step()
     return SmallMLP([weight.detach() for weight in weights], mean, std)
-
-
-def _draw(
-    store: EpisodeStore, count: int, episodes: np.ndarray, config: ModelConfig, generator: torch.Generator
-) -> LabelledFrames:
-    """`count` moments of these episodes, or all where there are fewer."""
-    moments = int((store.lengths[episodes] - config.look + 1).clip(0).sum())
-    return labelled_frames(
-        store,
-        min(count, moments),
-        generator,
-        frames=config.frames,
-        stride=config.spacing,
-        episodes=episodes,
-    )
 
 
 def _error(guess: Tensor, truth: Tensor) -> float:

@@ -35,9 +35,15 @@ class Encoder(nn.Module, ABC):
         self.size = pose_size * frames
         self.micro_batches = 1  # parts that pictures are taken in while gradients are wanted
 
-    @abstractmethod
     def standardise_by(self, frames: Tensor) -> None:
-        """Take the pixel statistics that inputs are standardised with from a sample `[N, C, H, W]`."""
+        """Take the pixel statistics that inputs are standardised with from a sample `[N, C, H, W]`.
+
+        Where there is no other, the mean picture, and each channel's deviation from it.
+        """
+        frames = frames.float()
+        self.pixel_mean.copy_(frames.mean(0))
+        deviation = (frames - self.pixel_mean).square().mean((0, 2, 3)).sqrt()
+        self.pixel_scale.copy_(1 / deviation.clamp_min(1.0)[:, None, None])
 
     @abstractmethod
     def features_of(self, pixels: Tensor) -> Tensor:

@@ -75,13 +75,6 @@ class FeatureEncoder(Encoder):
         cells = -(-image_size[0] // 8) * -(-image_size[1] // 8)
         self.head = normalised_head(2 * width * cells, 16 * width, features)
 
-    def standardise_by(self, frames: Tensor) -> None:
-        """Take the mean picture, and each channel's deviation from it, from a sample `[N, C, H, W]`."""
-        frames = frames.float()
-        self.pixel_mean.copy_(frames.mean(0))
-        deviation = (frames - self.pixel_mean).square().mean((0, 2, 3)).sqrt()
-        self.pixel_scale.copy_(1 / deviation.clamp_min(1.0)[:, None, None])
-
     def features_of(self, pixels: Tensor) -> Tensor:
         """Pictures `[N, C, H, W]` to features `[N, F]` of its eighths, 2 * width of each."""
         return self.body((pixels.to(self.pixel_mean.dtype) - self.pixel_mean) * self.pixel_scale)

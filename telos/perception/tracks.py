@@ -81,13 +81,6 @@ class TracksEncoder(Encoder):
         found = 2 * settings.places * views
         self.head = normalised_head(found * frames, settings.hidden, settings.features)
 
-    def standardise_by(self, frames: Tensor) -> None:
-        """Take the mean picture, and each channel's deviation from it, from a sample `[N, C, H, W]`."""
-        frames = frames.float()
-        self.pixel_mean.copy_(frames.mean(0))
-        deviation = (frames - self.pixel_mean).square().mean((0, 2, 3)).sqrt()
-        self.pixel_scale.copy_(1 / deviation.clamp_min(1.0)[:, None, None])
-
     def features_of(self, pixels: Tensor) -> Tensor:
         """Pictures `[N, C, H, W]` to the places `[N, 2 * places * views]` in them; in single precision."""
         settings = self.settings

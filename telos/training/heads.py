@@ -125,15 +125,9 @@ def _labelled(
     model: Model, store: EpisodeStore, count: int, episodes: np.ndarray, generator: torch.Generator
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """States `[n, D]` and readings of `count` labelled moments, or of all of them if there are fewer."""
-    config = model.config
-    moments = int((store.lengths[episodes] - config.look + 1).clip(min=0).sum())
+    look = model.config
     drawn = labelled_frames(
-        store,
-        min(count, moments),
-        generator,
-        frames=config.frames,
-        stride=config.spacing,
-        episodes=episodes,
+        store, count, generator, frames=look.frames, stride=look.spacing, episodes=episodes
     )
     with torch.no_grad():
         states = model.moving(

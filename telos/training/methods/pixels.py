@@ -24,9 +24,7 @@ class Reconstruction:
     weight: float = 100.0  # of the mean squared error, of pixels from 0 to 1
     prediction: float = 1.0
     drawn: int = 2  # frames per window, at random
-    motion: float = (
-        0.0  # how much more a pixel weighs per grey level (0..1) that it is from its window's mean
-    )
+    motion: float = 0.0  # how much more a pixel weighs, per distance (0 to 1) from its window's mean
 
     def build(self, model: Model) -> DrawnCriterion:
         """A new criterion for a model."""
@@ -43,9 +41,7 @@ class NextFrame:
 
     weight: float = 100.0  # of the mean squared error, of pixels from 0 to 1
     drawn: int = 2  # frames per window, at random
-    motion: float = (
-        0.0  # how much more a pixel weighs per grey level (0..1) that it is from its window's mean
-    )
+    motion: float = 0.0  # how much more a pixel weighs, per distance (0 to 1) from its window's mean
 
     def build(self, model: Model) -> DrawnCriterion:
         """A new criterion for a model."""
