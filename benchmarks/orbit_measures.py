@@ -19,6 +19,7 @@ from telos.worlds.orbits import TIME_STEP
 NUMBERS = ("x", "y", "z", "vx", "vy", "vz")
 HORIZON = 100  # environment steps that are foreseen
 STARTS = 5  # moments of each orbit that are foreseen from
+PICTURED = 4  # orbits of which what was foreseen from the first moment on is kept, for pictures
 
 
 def six(known: Moments) -> Tensor:
@@ -72,6 +73,8 @@ def measure(model: Model, store: EpisodeStore, heldout: EpisodeStore, *, labelle
         "error_100_interval": bootstrap(orbits[:, -1].numpy(), np.median),
         "orbits_100": orbits[:, -1].tolist(),
         "kepler": kepler.mean(1).quantile(0.5, dim=0).tolist(),
+        "foreseen": foreseen.foreseen[:PICTURED, 0].tolist(),
+        "came": foreseen.came[:PICTURED, 0].tolist(),
         "labels": seen.states.shape[0] * seen.states.shape[1],
         "orbits": len(orbits),
     }

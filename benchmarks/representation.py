@@ -283,7 +283,7 @@ def main() -> None:
     for seed, world, name in cells:
         make = partial(measure, known[name], WORLDS[world], seed, setting, folder)
         if (row := rows.add((name, world, seed), make)) is not None:
-            print(json.dumps({key: row[key] for key in TOLD}))
+            print(json.dumps({key: row[key] for key in TOLD}), flush=True)
 
 
 if __name__ == "__main__":

@@ -28,23 +28,23 @@ def orbits() -> Recipe:
             # Two frames, a sixth of a turn or less apart: where things are, and how fast they go.
             frames=2,
             spacing=8,
-            perception=Tracks(features=16, places=8, views=2, width=32, patch=8),
+            perception=Tracks(features=8, places=8, views=2, width=32, patch=8),
             predictor=Leap(hidden=128),
             recovered="none",
             ensemble=1,
         ),
         representation=Representation(
-            optimisation=Optimisation(steps=600, batch=18, learning_rate=3e-3, warmup=50, clip=10.0),
+            optimisation=Optimisation(steps=600, batch=18, learning_rate=5e-3, warmup=50, clip=10.0),
             # First one block ahead: nothing can be predicted far ahead until something can be at all. Then
-            # eight, which take a precise velocity.
+            # two, and eight, which take a precise velocity.
             horizon=12,
-            ahead=(1, 8),
+            ahead=(1, 2, 8),
             method=VarianceCovariance(covariance=1.0, deviation=0.5),
             weights=Weights(inverse=0.0, temporal=0.0),
         ),
         prediction=Prediction(
             optimisation=Optimisation(steps=2000, batch=128, learning_rate=2e-3, clip=4.0),
-            horizon=12,
+            horizon=20,
             noise=0.0,
         ),
         heads=Heads(decoder=Optimisation(steps=300, batch=64, learning_rate=2e-3, clip=1.0)),
