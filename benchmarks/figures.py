@@ -13,6 +13,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from benchmarks.orbit_figure import six_numbers
 from benchmarks.sections import PLACES, WORLDS
 
 ROOT = Path(__file__).parent.parent
@@ -153,7 +154,12 @@ def _spread(axes: Axes, values: list[float], place: float, colour: str, *, fille
         axes.plot(mean, place + shift, "o", ms=5, color=colour, mfc=colour if filled else "white")
 
 
-FIGURES = {"planners": planners, "collapse": collapse, "representation": representation}
+FIGURES = {
+    "planners": planners,
+    "collapse": collapse,
+    "representation": representation,
+    "six_numbers": six_numbers,
+}
 
 
 def main() -> None:

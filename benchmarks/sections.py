@@ -255,6 +255,81 @@ def _methods(rows: list[Any], group: str) -> str:
     return "\n".join(lines)
 
 
+def six_numbers(result: Result) -> str:
+    """What each method reads and foresees of an orbit, by method, size of the state and nuisance."""
+    size = result["configuration"]["setting"]["size"]
+    rows = [row for row in result["rows"] if row["world"] == "all"]
+    head = [
+        "method",
+        "kind",
+        *(f"R² {number}" for number in ("x", "y", "z", "vx", "vy", "vz")),
+        "**mean R²**",
+    ]
+    head += ["dimensions", "error, 20 steps", "48", "**100**", "95 % interval", "seeds", "CPU-s"]
+    lines = [_line(head), _line(["---"] * len(head))]
+    for told in result["methods"]:
+        mine = [row for row in rows if row["method"] == told["method"] and row["size"] == size]
+        cells = (
+            told["method"],
+            told["kind"],
+            *(f"{value:.3f}" for value in told["r2"].values()),
+            f"**{told['mean_r2']:.3f}**",
+            f"{told['effective_rank']:.1f}",
+            *(f"{_error(mine, step):.2f}" for step in (20, 48)),
+            f"**{told['error_100']:.2f}**",
+            "{:.2f} to {:.2f}".format(*told["error_100_interval"]),
+            f"{told['seeds']}",
+            f"{told['cpu_seconds_of_training']:.0f}",
+        )
+        lines.append(_line(cells))
+    names = ("variance-covariance", "next frame")
+    parts = ["\n".join(lines), _orbit_floors(result["floors"]), "**By how many numbers the state has:**"]
+    sizes = sorted({row["size"] for row in rows})
+    parts.append(
+        _beside(names, "numbers", {f"{each}": [r for r in rows if r["size"] == each] for each in sizes})
+    )
+    worlds = {row["world"]: [] for row in result["rows"] if row["size"] == size}
+    for row in result["rows"]:
+        if row["size"] == size and row["seed"] == min(each["seed"] for each in result["rows"]):
+            worlds[row["world"]].append(row)
+    parts += ["**By what there is to see beside the planet** (one seed):", _beside(names, "seen", worlds)]
+    return "\n\n".join([*parts, f"Made by `{result['command']}`; [file](../results/six_numbers.json)."])
+
+
+def _orbit_floors(floors: Result) -> str:
+    steps = (0, 20, 48, 100)
+    errors = "; ".join(
+        f"{name}: {', '.join(f'{values[step // 4]:.2f}' for step in steps)}"
+        for name, values in floors["error"].items()
+    )
+    probes = ", ".join(f"{name} {found['mean_r2']:.2f}" for name, found in floors["probes"].items())
+    return (
+        f"Floors. Errors at {', '.join(f'{step}' for step in steps)} steps, from the true present: {errors}. "
+        f"Mean R² of linear probes: {probes}."
+    )
+
+
+def _beside(names: Any, title: str, groups: Mapping[str, list[Any]]) -> str:
+    """Two methods beside each other, a line per group of rows."""
+    wanted = ("mean R²", "error, 20 steps", "100 steps")
+    head = [title, *(f"{name}: {each}" for name in names for each in wanted)]
+    lines = [_line(head), _line(["---"] * len(head))]
+    for group, rows in groups.items():
+        cells = [group]
+        for name in names:
+            mine = [row for row in rows if row["method"] == name]
+            mean = sum(row["mean_r2"] for row in mine) / len(mine) if mine else None
+            found = (_error(mine, 20), _error(mine, 100)) if mine else ()
+            cells += [""] * 3 if mean is None else [f"{mean:.3f}", *(f"{each:.2f}" for each in found)]
+        lines.append(_line(cells))
+    return "\n".join(lines)
+
+
+def _error(rows: list[Any], step: int) -> float:
+    """The mean over rows of the median error this many steps ahead."""
+    return sum(row["error"][row["horizon"].index(step)] for row in rows) / len(rows)
+
+
 def _mean_and_worst(values: list[float], worst: Any) -> str:
     return f"{sum(values) / len(values):.2f} / {worst(values):.2f}"
 

@@ -70,7 +70,7 @@ class Setting:
     orbits: int = 96  # never seen, that are measured on
     labelled: int = 150  # training episodes whose frames the probe is fitted on
     representation: int = 600  # updates of the encoder
-    prediction: int = 2000  # updates of the predictor after it
+    prediction: int = 1500  # updates of the predictor after it
     size: int = 8  # of the state, where it is not what is asked about
     sizes: tuple[int, ...] = (2, 3, 4, 5, 6, 8, 16, 32, 64)
     seeds: tuple[int, ...] = (0, 1, 2)
