@@ -23,6 +23,7 @@ PAGES = {
     "training": ("docs/benchmarks.md", sections.training),
     "planning_lewm": ("docs/benchmarks.md", sections.planning),
     "representation": ("docs/representation.md", sections.representation),
+    "six_numbers": ("docs/six-numbers.md", sections.six_numbers),
     "planning_peers": ("docs/benchmarks.md", sections.peers),
 }
 """Results that have a table on a page of their own, between markers of their name."""

@@ -6,7 +6,7 @@ from telos.evaluation.hazards import Hazards
 from telos.evaluation.intervals import clopper_pearson, wilson
 from telos.evaluation.landscape import Landscape, landscapes
 from telos.evaluation.measure import DEV_SEED, TEST_SEED, evaluate
-from telos.evaluation.open_loop import OpenLoop, open_loop
+from telos.evaluation.open_loop import Foretold, OpenLoop, open_loop
 from telos.evaluation.policies import AgentPolicy, Blind, NoOp, aim_at_picture
 from telos.evaluation.probes import ProbeResult, probe
 from telos.evaluation.recording import ImaginedPlan, Recording, Zone
@@ -27,6 +27,7 @@ __all__ = [
     "Decision",
     "Evaluation",
     "Floor",
+    "Foretold",
     "GuardrailProtocol",
     "Hazards",
     "ImaginedPlan",

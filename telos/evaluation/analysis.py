@@ -15,7 +15,7 @@ from telos.errors import TelosError
 from telos.evaluation.archive import load_with_arrays, save_with_arrays
 from telos.evaluation.landscape import Landscape, landscapes
 from telos.evaluation.measure import DEV_SEED, protocol_of
-from telos.evaluation.open_loop import Errors, OpenLoop, open_loop
+from telos.evaluation.open_loop import Errors, Foretold, OpenLoop, open_loop
 from telos.evaluation.plain import plain
 from telos.evaluation.probes import ProbeResult, probe
 from telos.evaluation.zones import GuardrailProtocol
@@ -173,7 +173,13 @@ def _open_loop(value: Any) -> OpenLoop | None:
     if value is None:
         return None
     readings = {name: _errors(item) for name, item in value["readings"].items()}
-    return OpenLoop(value["block"], value["windows"], _errors(value["state"]), readings)
+    paths = {name: tuple(map(_foretold, item)) for name, item in value.get("paths", {}).items()}
+    spectrum = tuple(value.get("spectrum", ()))
+    return OpenLoop(value["block"], value["windows"], _errors(value["state"]), readings, paths, spectrum)
+
+
+def _foretold(value: Any) -> Foretold:
+    return Foretold(*(tuple(map(tuple, value[name])) for name in ("foreseen", "came")))
 
 
 def _errors(value: Any) -> Errors:

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from telos.model import Model
 
 
+PATHS = 4
+"""Of how many stretches the paths are kept."""
+
+
 @dataclass(frozen=True)
 class Errors:
     """Mean errors after 1..H blocks, of the prediction and of predicting no change."""
@@ -25,6 +29,14 @@ class Errors:
 
 
 @dataclass(frozen=True)
+class Foretold:
+    """One stretch of a reading `[H+1, k]`, from the present on: as it was foreseen, and as it came."""
+
+    foreseen: tuple[tuple[float, ...], ...]
+    came: tuple[tuple[float, ...], ...]
+
+
+@dataclass(frozen=True)
 class OpenLoop:
     """What imagination is worth, H blocks ahead."""
 
@@ -32,6 +44,8 @@ class OpenLoop:
     windows: int  # how many stretches of held-out episodes it is a mean of
     state: Errors  # mean squared error over the states' variance: 1 is no better than their mean
     readings: dict[str, Errors] = field(default_factory=dict)  # mean Euclidean error to the true reading
+    paths: dict[str, tuple[Foretold, ...]] = field(default_factory=dict)  # of readings, a few stretches
+    spectrum: tuple[float, ...] = ()  # shares of the states' variance by principal direction, falling
 
     @property
     def horizon(self) -> int:
@@ -72,12 +86,13 @@ def open_loop(
     imagined = model.imagine(states[0].to(device), actions[:, None].to(device))[:, 0, 0].float().cpu()
     variance = truth.flatten(0, 1).var(0, correction=0).sum().clamp_min(1e-12)
     moments = [end - 1 for end in ends]
-    readings = {}
+    readings, paths = {}, {}
     for name, reading in store.schema.readings.items():
         if name in model.readouts:
             true = batch.readings[name][:, moments]
             guess = model.read(name, imagined.to(device)).cpu()
             readings[name] = _errors(reading.unit, _distance(guess, true), _distance(true[:, :1], true))
+            paths[name] = tuple(map(_path, guess[:PATHS], true[:PATHS]))
     return OpenLoop(
         block=space.block,
         windows=windows,
@@ -87,7 +102,18 @@ def open_loop(
             (truth[:, :1] - truth).square().flatten(2).sum(2) / variance,
         ),
         readings=readings,
+        paths=paths,
+        spectrum=_spectrum(truth.flatten(0, 1)),
     )
+
+
+def _path(foreseen: Tensor, came: Tensor) -> Foretold:
+    return Foretold(*(tuple(map(tuple, values.tolist())) for values in (foreseen, came)))
+
+
+def _spectrum(states: Tensor) -> tuple[float, ...]:
+    variances = torch.linalg.svdvals((states - states.mean(0)).double()).square()
+    return tuple((variances / variances.sum().clamp_min(1e-12)).tolist())
 
 
 def _distance(one: Tensor, other: Tensor) -> Tensor:

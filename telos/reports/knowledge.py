@@ -10,7 +10,7 @@ import numpy as np
 from telos.evaluation import OpenLoop, ProbeResult, Recording
 from telos.reports.charts import Line, line_chart
 from telos.reports.inputs import Inputs
-from telos.reports.maps import coverage_map, landscape_map
+from telos.reports.maps import coverage_map, foretold_map, landscape_map
 from telos.reports.markup import Bar, Missing, Section, bars, card, facts, grid, legend, number, text
 
 _METHODS = {
@@ -36,6 +36,7 @@ _TERMS = {
     "inverse": "Inverse dynamics",
     "decoder_error": "Decoder, squared error",
 }
+_DIRECTIONS = 12  # of the state's variance that are drawn
 _BOOKKEEPING = {"step", "stage", "cpu_seconds", "seconds", "frames", "epoch", "time"}
 
 
@@ -111,7 +112,7 @@ def prediction(inputs: Inputs) -> Section | Missing:
         "prediction",
         "Prediction",
         _prediction_title(found),
-        f'<p class="lead">{lead}</p>{grid(cards, "wide")}{key}',
+        f'<p class="lead">{lead}</p>{grid(cards, "wide")}{key}{_paths(found)}',
     )
 
 
@@ -127,6 +128,8 @@ def probes(inputs: Inputs) -> Section | Missing:
         "Mean error of reading each quantity off the frozen state, on layouts that neither the model nor the "
         "probe has seen. Nothing of this was trained into the state: labels are used by these heads alone."
     )
+    if inputs.analysis and inputs.analysis.open_loop and inputs.analysis.open_loop.spectrum:
+        cards.append(card(_spectrum(inputs.analysis.open_loop.spectrum), "Dimensions of the state in use"))
     best = min((each for each in found if each.method != "constant"), key=lambda each: each.error)
     title = f"The state tells {best.reading} to {number(best.error, best.unit)}"
     return Section("probes", "Probes", title, f'<p class="lead">{lead}</p>{grid(cards, "wide")}')
@@ -223,6 +226,28 @@ def _errors(found: OpenLoop, errors: Any, steps: np.ndarray, unit: str) -> str:
         from_zero=True,
         size=(480, 250),
     )
+
+
+def _paths(found: OpenLoop) -> str:
+    """The first reading of two or more values on its way: what came, and what was foreseen."""
+    name = next((each for each, paths in found.paths.items() if len(paths[0].came[0]) > 1), None)
+    if name is None:
+        return ""
+    down = found.readings[name].unit == "px"
+    steps = found.horizon * found.block
+    told = f"{steps} steps of {name} from the dot on; dashed as it was foreseen at the dot."
+    maps = grid([card(foretold_map(path, down=down)) for path in found.paths[name]])
+    return f'<p class="note">{text(told)}</p>{maps}'
+
+
+def _spectrum(shares: Sequence[float]) -> str:
+    rows = [
+        Bar(f"{place}", share, label=f"{100 * share:.2g} %")
+        for place, share in enumerate(shares[:_DIRECTIONS], start=1)
+    ]
+    enough = int(np.searchsorted(np.cumsum(shares), 0.99)) + 1
+    told = f"{enough} of {len(shares)} directions hold 99 % of the variance."
+    return bars(rows, scale=shares[0]) + f'<p class="caption">{told}</p>'
 
 
 def _prediction_title(found: OpenLoop) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
-from telos.evaluation import Coverage, Landscape, Recording, Zone
+from telos.evaluation import Coverage, Foretold, Landscape, Recording, Zone
 from telos.reports.markup import number, text
 from telos.reports.pictures import png
 
@@ -106,6 +106,22 @@ def episode_map(recording: Recording, *, dreams: bool = True) -> str:
         parts += _goal(plane, goal)
     parts += [plane.dot(path[0], "start", 1.0), plane.dot(path[-1], "end", 1.0)]
     return plane.svg(parts, f"Path of {name} in episode {recording.seed}")
+
+
+def foretold_map(path: Foretold, *, down: bool = False) -> str:
+    """Where a reading went and where it was foreseen to go; of more than two values, in the way's own plane.
+
+    `down` is where the second value grows to.
+    """
+    came, foreseen = np.array(path.came), np.array(path.foreseen)
+    if came.shape[1] > 2:
+        middle = came.mean(0)
+        across = np.linalg.svd(came - middle, full_matrices=False)[2][:2].T
+        came, foreseen = (came - middle) @ across, (foreseen - middle) @ across
+    plane = Plane.around(np.concatenate([came, foreseen]), down=down)
+    parts = [plane.line(came, "way"), plane.line(foreseen, "dream first")]
+    parts += [plane.dot(came[0], "start", 1.0), plane.dot(came[-1], "end", 1.0)]
+    return plane.svg(parts, "Where it went, and where it was foreseen to go")
 
 
 def landscape_map(landscape: Landscape) -> str:

@@ -65,6 +65,32 @@ def test_open_loop_error_of_the_true_dynamics_is_small(store):
     assert found.readings["agent_xy"].unchanged[-1] > 5 * found.readings["agent_xy"].predicted[-1]
 
 
+def test_a_few_paths_are_kept_from_the_present_on(store):
+    found = open_loop(Oracle(), store, generator=seeded(), horizon=5, windows=64).paths["agent_xy"]
+    came, foreseen = (np.array([getattr(path, name) for path in found]) for name in ("came", "foreseen"))
+    assert came.shape == foreseen.shape == (4, 6, 2)
+    np.testing.assert_allclose(foreseen, came, atol=1.5)
+    assert np.abs(came[:, -1] - came[:, 0]).max() > 5  # px: something went somewhere
+
+
+def test_the_spectrum_is_the_share_of_variance_in_each_principal_direction(store):
+    class Thrice(Oracle):  # one number of three times the other's deviation, and their sum
+        def moving(self, states):
+            turned = super().moving(states) * torch.tensor([3.0, 1.0])
+            return torch.stack([turned[..., 0] + turned[..., 1], turned[..., 0] - turned[..., 1]], -1)
+
+        def imagine(self, state, blocks):
+            shape = (len(state), blocks.shape[1], 1, blocks.shape[2] + 1, 2)
+            return self.moving(state)[:, None, None, None].expand(shape)
+
+    plain = open_loop(Oracle(), store, generator=seeded(), horizon=3, windows=256).spectrum
+    found = open_loop(Thrice(), store, generator=seeded(), horizon=3, windows=256).spectrum
+    assert sum(found) == pytest.approx(1)
+    assert len(found) == 2
+    assert found[0] > plain[0]
+    assert found[0] == pytest.approx(0.9, abs=0.05)
+
+
 def test_a_model_that_never_moves_is_as_good_as_no_change(store):
     class Still(Oracle):
         def imagine(self, state, blocks):
