@@ -67,7 +67,9 @@ def train(
         )
     if processes.first:
         show(model)
-        console.say(f"Written to {out / 'model'}. Next: telos evaluate --model {out / 'model'}")
+        console.say(
+            f"Written to {out / 'model'}. Next: telos evaluate --model {out / 'model'}, or telos report {out}"
+        )
 
 
 def kept(out: Path) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from telos.data import EpisodeStore
-from telos.errors import TelosError
+from telos.errors import NoTask, TelosError
 from telos.evaluation.archive import load_with_arrays, save_with_arrays
 from telos.evaluation.landscape import Landscape, landscapes
 from telos.evaluation.measure import DEV_SEED, protocol_of
@@ -105,7 +105,8 @@ def analyse(
     """Measure what the model knows, on held-out episodes of the store it was trained on.
 
     Args:
-        world: where the landscapes' tasks are from (the store's own world by default; none if it has none).
+        world: where the landscapes' tasks are from (the store's own world by default; none if it has none, or
+            the world sets no tasks).
         seed: of the tasks, and of every random choice.
         goals: how many landscapes.
         horizon: how many blocks ahead to predict.
@@ -131,6 +132,8 @@ def analyse(
             opened.reset(seeds, split="heldout", task=True)
             held = protocol.guardrails(model, opened, seeds) if protocol else ()
             found = landscapes(model, opened, seeds, guardrails=held, store=store, generator=generator)
+        except NoTask:
+            pass  # where nothing can be aimed at, there is no goal to be near
         finally:
             opened.close()
     progress("analyse", 4, 4)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from telos.model import Model
 
 
-PATHS = 4
+PATHS = 3
 """Of how many stretches the paths are kept."""
 
 

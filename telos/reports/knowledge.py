@@ -235,7 +235,7 @@ def _paths(found: OpenLoop) -> str:
         return ""
     down = found.readings[name].unit == "px"
     steps = found.horizon * found.block
-    told = f"{steps} steps of {name} from the dot on; dashed as it was foreseen at the dot."
+    told = f"{steps} steps of {name} from the white dot on; dashed, as it was foreseen there."
     maps = grid([card(foretold_map(path, down=down)) for path in found.paths[name]])
     return f'<p class="note">{text(told)}</p>{maps}'
 

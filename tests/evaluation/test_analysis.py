@@ -68,7 +68,7 @@ def test_open_loop_error_of_the_true_dynamics_is_small(store):
 def test_a_few_paths_are_kept_from_the_present_on(store):
     found = open_loop(Oracle(), store, generator=seeded(), horizon=5, windows=64).paths["agent_xy"]
     came, foreseen = (np.array([getattr(path, name) for path in found]) for name in ("came", "foreseen"))
-    assert came.shape == foreseen.shape == (4, 6, 2)
+    assert came.shape == foreseen.shape == (3, 6, 2)
     np.testing.assert_allclose(foreseen, came, atol=1.5)
     assert np.abs(came[:, -1] - came[:, 0]).max() > 5  # px: something went somewhere
 
@@ -119,6 +119,12 @@ def test_the_landscape_is_lowest_at_the_goal_and_violated_in_the_zone():
         ys = np.linspace(*zone.extent[2:], zone.violation.shape[0])
         row, column = np.unravel_index(zone.violation.argmax(), zone.violation.shape)
         assert np.linalg.norm(deepest - [xs[column], ys[row]]) < 3
+
+
+def test_a_world_without_tasks_has_no_landscapes(store):
+    found = analyse(Oracle(), store, world="telos/Orbits-v0", horizon=3)
+    assert found.landscapes == ()
+    assert found.open_loop.horizon == 3
 
 
 def test_an_analysis_is_kept_in_a_folder(store, tmp_path):

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from telos.evaluation import ImaginedPlan, Zone
+from telos.evaluation import Foretold, ImaginedPlan, Zone
 from telos.reports import gather, save_filmstrip, save_landscape
 from telos.reports.charts import Line, line_chart
 from telos.reports.episodes import imagined_frames
-from telos.reports.maps import Plane, zone_outline
+from telos.reports.maps import Plane, foretold_map, zone_outline
 from telos.reports.markup import Bar, bars, number, percent
 from telos.reports.pictures import animation, beside, png
 
@@ -33,6 +33,21 @@ def test_animations_do_without_webp(monkeypatch):
     address = animation([np.full((4, 4, 3), level, np.uint8) for level in (0, 90, 200)])
     assert address.startswith("data:image/png")
     assert opened(address).n_frames == 3
+
+
+def test_a_path_in_space_is_drawn_in_its_own_plane():
+    turn = np.linspace(0, np.pi, 9)
+    basis = np.linalg.qr(np.random.default_rng(0).normal(size=(3, 3)))[0]
+    way = np.stack([np.cos(turn), np.sin(turn), 0 * turn], -1) @ basis + 5.0
+    svg = foretold_map(Foretold(tuple(map(tuple, way + 0.01)), tuple(map(tuple, way))))
+    came, foreseen = (
+        np.array([point.split(",") for point in points.split()], float)
+        for points in re.findall(r'points="([^"]*)"', svg)
+    )
+    assert np.ptp(came, axis=0).max() == pytest.approx(2 * np.ptp(came, axis=0).min(), rel=0.02)
+    assert np.abs(came - foreseen).max() < 1
+    assert came.min() > 0
+    assert came.max() < 64
 
 
 def test_grey_frames_are_pictures_too():
