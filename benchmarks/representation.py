@@ -34,7 +34,7 @@ import torch
 
 import telos
 from benchmarks.meter import cpu_seconds, machine
-from benchmarks.rows import Rows, waiting
+from benchmarks.rows import Rows, as_many, waiting
 from telos import recipes, ssl
 from telos.cli.collect import exploration
 from telos.configuration import to_dict
@@ -171,7 +171,7 @@ def experience(world: str, setting: Setting, folder: Path) -> EpisodeStore:
             made, folder, episodes=setting.episodes, length=how.length, seed=0, policy=exploration(how)
         )
         made.close()
-    return store
+    return as_many(store, setting.episodes, folder)
 
 
 def measure(variant: Variant, world: str, seed: int, setting: Setting, folder: Path) -> dict[str, Any]:

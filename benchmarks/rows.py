@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from telos.data import EpisodeStore
 from telos.evaluation.archive import dump, read_json
 from telos.files import Lock, atomic_path
 
@@ -69,6 +70,13 @@ class Rows:
 
     def _read(self) -> dict[str, Any]:
         return read_json(self.path) if self.path.exists() else {**self.header, "rows": []}
+
+
+def as_many(store: EpisodeStore, episodes: int, path: Path) -> EpisodeStore:
+    """The store, which holds as many episodes as its rows will say; else a message, and the end."""
+    if len(store) != episodes:
+        raise SystemExit(f"{path} holds {len(store)} episodes, not {episodes}. Delete it to collect anew.")
+    return store
 
 
 @contextmanager

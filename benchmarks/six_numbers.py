@@ -34,10 +34,10 @@ import torch
 
 import telos
 from benchmarks.meter import cpu_seconds, machine
-from benchmarks.orbit_measures import NUMBERS, bootstrap, floors, measure, pixel_probes
+from benchmarks.orbit_measures import HELDOUT_SEED, NUMBERS, bootstrap, floors, measure, pixel_probes
 from benchmarks.representation import METHODS as OTHERS
 from benchmarks.representation import rounded
-from benchmarks.rows import Rows, waiting
+from benchmarks.rows import Rows, as_many, waiting
 from telos import recipes
 from telos.configuration import to_dict
 from telos.data import EpisodeStore
@@ -132,14 +132,16 @@ def cells(setting: Setting) -> dict[str, list[tuple[str, str, int, int]]]:
 def videos(world: str, split: str, setting: Setting, folder: Path) -> EpisodeStore:
     """What all methods learn from in this world ("train"), or are measured on ("heldout")."""
     path = folder / world.replace(" ", "_") / split
+    episodes = setting.episodes if split == "train" else setting.orbits
     with waiting(folder / f"{world}-{split}.lock".replace(" ", "_")):
-        return telos.collect(
+        store = telos.collect(
             Orbits(num=16 if split == "train" else 8, nuisances=WORLDS[world]),
             path,
-            episodes=setting.episodes if split == "train" else setting.orbits,
-            seed=0 if split == "train" else 1,
+            episodes=episodes,
+            seed=0 if split == "train" else HELDOUT_SEED,
             split=split,
         )
+    return as_many(store, episodes, path)
 
 
 def row(key: tuple[str, str, int, int], setting: Setting, folder: Path) -> dict[str, Any]:
@@ -164,17 +166,16 @@ def reference(setting: Setting, folder: Path) -> dict[str, Any]:
     recipe = recipes.get("orbits").architecture
     train, heldout = (videos("all", split, setting, folder) for split in ("train", "heldout"))
     look = (recipe.frames - 1) * recipe.spacing + 1
-    samples = min(2500, train.num_frames // 4)
     return rounded(
         {
             "error": floors(train, heldout, look=look, block=recipe.block),
             "probes": pixel_probes(
                 train,
                 heldout,
+                labelled=setting.labelled,
                 frames=recipe.frames,
                 spacing=recipe.spacing,
                 sizes=(setting.size, 64),
-                samples=samples,
             ),
         }
     )
@@ -229,6 +230,8 @@ def header(setting: Setting) -> dict[str, Any]:
 
 def finish(path: Path, setting: Setting, folder: Path) -> None:
     """Put what is known of each method, and the floors, above the rows."""
+    if not path.exists():
+        return
     with waiting(folder / "locks" / "result.lock"):
         whole = json.loads(path.read_text())
         whole.setdefault("floors", {})

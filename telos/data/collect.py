@@ -31,7 +31,8 @@ def collect(
 
     `world.num` episodes run at a time and are committed together. Run it again with the same arguments
     (and `world.num`) and it continues where it stopped, to the same bytes as if it had not; with more
-    `episodes` it adds them. The store that is returned is closed for appending.
+    `episodes` it adds them. The store that is returned is closed for appending. A world whose `id` does not
+    say all of it may have `settings`, which are kept beside it.
     The default policy is `Persistent()`. `StoreError` if the store was collected otherwise; `WorldError`
     if the world or the policy breaks its contract.
     """
@@ -50,6 +51,7 @@ def collect(
             "length": int(length),
             "split": split,
             "policy": _describe(policy),
+            **({"settings": dict(settings)} if (settings := getattr(world, "settings", None)) else {}),
         },
     )
     with begin_or_continue(path, schema) as store:

@@ -69,6 +69,8 @@ def open_loop(
     """
     space, look = model.config.action_space, model.config.look
     _, heldout = store.split()
+    if not len(heldout):
+        raise ValueError("the store has no held-out episodes to predict; collect more episodes.")
     longest = (int(store.lengths[heldout].max()) - look) // space.block
     horizon = min(horizon, longest)
     if horizon < 1:

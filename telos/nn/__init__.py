@@ -4,6 +4,7 @@ from telos.nn.attention import attention
 from telos.nn.blocks import (
     ResidualConv,
     SpatialSoftmax,
+    batch_statistics,
     cell_centres,
     mlp,
     normalised_head,
@@ -20,6 +21,7 @@ __all__ = [
     "SpatialSoftmax",
     "TransformerBlock",
     "attention",
+    "batch_statistics",
     "cell_centres",
     "gather",
     "mlp",

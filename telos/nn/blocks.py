@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
@@ -102,3 +103,17 @@ class SpatialSoftmax(nn.Module):
 def cell_centres(count: int, *, like: Tensor) -> Tensor:
     """The centres `[count]` of equal cells between -1 and 1."""
     return (2 * torch.arange(count, device=like.device, dtype=like.dtype) + 1) / count - 1
+
+
+@contextmanager
+def batch_statistics(network: nn.Module, *, momentum: float) -> Iterator[None]:
+    """What batch normalisations take into their running statistics of what they see: 0 nothing, 1 all."""
+    norms = [part for part in network.modules() if isinstance(part, nn.modules.batchnorm._BatchNorm)]
+    momenta = [norm.momentum for norm in norms]
+    try:
+        for norm in norms:
+            norm.momentum = momentum
+        yield
+    finally:
+        for norm, before in zip(norms, momenta, strict=True):
+            norm.momentum = before

@@ -22,7 +22,8 @@ def ijepa_loss(predicted: Tensor, taught: Tensor, *, beta: float = 1.0) -> Tenso
 
     I-JEPA (arXiv 2301.08243): its eq. 1 is a squared error; its released code, followed here, standardises
     each of the teacher's embeddings over D (layer normalisation without weights), and takes squares below
-    `beta` only. No gradient reaches the teacher.
+    `beta` only. With `beta` 0 it is the absolute error of V-JEPA (2404.08471, eq. 1). No gradient reaches
+    the teacher.
     """
     target = layer_norm(taught.detach(), taught.shape[-1:])
     return smooth_l1_loss(predicted, target, beta=beta)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 from telos.configurator import Configurator
@@ -49,6 +50,10 @@ class Optimisation:
     warmup: int = 100
     decay_from: float = 0.5  # the part of the steps after which the learning rate falls
     clip: float = 50.0  # largest norm of the gradient
+
+    def __post_init__(self) -> None:
+        if not all(math.isfinite(value) for value in vars(self).values()):
+            raise ValueError(f"every number must be finite; got {self}. To clip nothing, give clip=1e9.")
 
 
 @dataclass(frozen=True)

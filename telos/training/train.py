@@ -17,6 +17,7 @@ from telos.configuration import to_dict
 from telos.data import EpisodeStore
 from telos.errors import TrainingError
 from telos.model import Model, ModelConfig
+from telos.nn import batch_statistics
 from telos.progress import Progress, silent
 from telos.training.batches import BlockWindows
 from telos.training.compute import Compute, Step
@@ -30,9 +31,10 @@ from telos.training.memory import kept_memory
 from telos.training.representation import RepresentationLoss
 from telos.training.run import Run
 from telos.training.sketched import sketched_loss
+from telos.types import Observation
 from telos.world_model import GlimpsePredictor, HistoryPredictor, Predictor
 
-INDICATORS_EVERY = 50
+INDICATORS_EVERY = 40  # a multiple of how often curves are written, or most would not be
 
 
 def train(
@@ -190,6 +192,10 @@ def _new_model(config: ModelConfig, store: EpisodeStore, recipe: Recipe, seed: i
     )
     pixels, _ = windows.sample(256, torch.Generator().manual_seed(seed))
     model.encoder.standardise_by(pixels.unflatten(2, (config.frames, -1)).flatten(0, 2))
+    if recipe.representation is not None and not recipe.representation.optimisation.steps:
+        # An encoder that stays as it began has the statistics that training would have given it.
+        with torch.no_grad(), batch_statistics(model.encoder, momentum=1.0):
+            model.encode(Observation(pixels[:, 0].unflatten(1, (config.frames, -1))))
     return model
 
 

@@ -9,7 +9,7 @@ acts in it and it sets no tasks.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 from typing import NamedTuple, NoReturn
 
 import numpy as np
@@ -113,6 +113,11 @@ class Orbits:
         self.episode_steps = 200
         self.nuisances = IDS[id] if nuisances is None else nuisances
         self._episodes: list[_Episode] = []
+
+    @property
+    def settings(self) -> Mapping[str, float]:
+        """The nuisances, where they are not the id's; else nothing."""
+        return {} if self.nuisances == IDS[self.id] else asdict(self.nuisances)
 
     def reset(self, seeds: Sequence[int], *, split: str = "train", task: bool = False) -> np.ndarray:
         """Start `num` episodes; the first frames, uint8 `[num, 64, 128, 3]`.

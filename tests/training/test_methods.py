@@ -138,12 +138,12 @@ def test_every_method_goes_on_after_a_stop_to_the_same_numbers(kind, store, reci
 
 
 @pytest.mark.parametrize("kind", [VICReg, BarlowTwins, MMCR, WMSE, InfoNCE])
-def test_views_are_what_was_imagined_and_what_was_observed_around_its_mean(kind):
+def test_views_are_what_was_imagined_and_what_was_observed_from_the_first_state_on(kind):
     learner = learner_of(method(kind))
     terms, seen = seen_by(learner)
-    mean = seen.observed.mean(1, keepdim=True)
+    first = seen.observed[:, :1]
     head = learner.criterion.expander if kind is VICReg else learner.criterion.projector
-    one, other = (head((states - mean)[:, 1:]).flatten(0, 1) for states in (seen.imagined, seen.observed))
+    one, other = (head((states - first)[:, 1:]).flatten(0, 1) for states in (seen.imagined, seen.observed))
     expected = {
         VICReg: lambda: ssl.vicreg_loss(one, other, invariance=1.0, variance=1.0, covariance=0.04),
         BarlowTwins: lambda: ssl.barlow_twins_loss(one, other),
@@ -190,9 +190,31 @@ def test_the_student_is_asked_what_the_teacher_sees():
             value.mul_(1.5)
     terms, seen = seen_by(learner)
     theirs = torch.stack([learner.criterion.teacher(seen.pixels[:, t])[0] for t in range(4)], 1)
-    taught = learner.criterion.teacher_head((theirs - theirs.mean(1, keepdim=True))[:, 1:])
-    told = learner.criterion.head((seen.imagined - seen.observed.mean(1, keepdim=True))[:, 1:])
-    assert torch.allclose(terms["distance"], ssl.ijepa_loss(told, taught), rtol=1e-4)
+    taught = learner.criterion.teacher_head(theirs[:, 1:] - theirs[:, :1])
+    told = learner.criterion.head(seen.imagined[:, 1:] - seen.observed[:, :1])
+    target = torch.nn.functional.layer_norm(taught, taught.shape[-1:])
+    assert torch.allclose(terms["distance"], (told - target).abs().mean(), rtol=1e-4)
+
+
+@pytest.mark.parametrize("kind", [VICReg, BarlowTwins, MMCR, WMSE, SIGReg, BYOL, VJEPA, DINO, InfoNCE])
+def test_what_was_imagined_is_shown_without_the_future_that_it_is_to_foretell(kind):
+    learner = learner_of(method(kind))
+    _, seen = seen_by(learner)
+    imagined, _ = seen.views()
+    (found,) = torch.autograd.grad(imagined.square().sum(), seen.observed)
+    assert found[:, 0].abs().sum() > 0
+    assert not found[:, 1:].any()
+
+
+def test_without_momentum_the_teacher_is_the_student_at_every_step():
+    learner = learner_of(BYOL(head=SMALL, momentum=0.0))
+    with torch.no_grad():
+        for value in learner.model.encoder.parameters():
+            value.add_(1)
+    learner.after_step(step=500, steps=1000)
+    teacher = learner.criterion.teacher
+    for mine, theirs in zip(teacher.parameters(), learner.model.encoder.parameters(), strict=True):
+        assert torch.equal(mine, theirs)
 
 
 def test_without_a_teacher_byol_is_drawn_to_its_own_embedding_and_draws_it():

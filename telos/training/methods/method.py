@@ -19,7 +19,7 @@ class Seen:
 
     pixels: Tensor  # uint8 [B, T+1, frames * C, H, W]
     observed: Tensor  # [B, T+1, D], what moves, encoded
-    imagined: Tensor  # [B, T+1, D], the same, predicted from the first observed one and the actions
+    imagined: Tensor  # [B, T+1, D], the same, each predicted from an earlier observed one and the actions
     scene: Tensor | None  # [B, C, h, w], of one frame of each window
     scene_at: Tensor  # int64 [B], which frame that is
     pose_size: int  # how much of D, from its start, one frame shows
@@ -28,12 +28,16 @@ class Seen:
     def views(self) -> tuple[Tensor, Tensor]:
         """What was imagined and what was observed, `[B, T, D]` each, without the frame they begin with.
 
-        Of all processes, since methods compare samples; around the window's mean, if that is asked for.
+        Of all processes, since methods compare samples. If windows are compared by how they vary, from the
+        state that they begin with, which the predictor is told; not around their mean, which has the future
+        in it that the imagined view is to foretell.
         """
-        observed, imagined = self.centred(self.observed), self.imagined
-        if self.around_window_mean:
-            imagined = imagined - self.observed.mean(1, keepdim=True)
-        return ssl.gather(imagined[:, 1:].float()), ssl.gather(observed[:, 1:].float())
+        return self.since_begin(self.imagined), self.since_begin(self.observed)
+
+    def since_begin(self, states: Tensor) -> Tensor:
+        """Of states `[b, T+1, D]` all but the first, from the first on if that is asked for; `[B, T, D]`."""
+        ahead = states[:, 1:] - states[:, :1] if self.around_window_mean else states[:, 1:]
+        return ssl.gather(ahead.float())
 
     def poses(self) -> Tensor:
         """The observed poses `[B, T+1, P]` of all processes; around the window's mean, if that is asked."""

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from telos import ssl
 from telos.model import Model
-from telos.nn import rand_rows
+from telos.nn import batch_statistics, rand_rows
 from telos.perception import BroadcastDecoder
 from telos.training.methods.method import Criterion, Seen
 
@@ -153,9 +153,9 @@ class MaskedCriterion(_Drawing):
         times = self.times(seen, generator)
         pixels = _at(seen.pixels, times)
         hidden = self.hidden(pixels, generator)
-        colour = _at(seen.pixels, times).float().mean((0, 2, 3))[:, None, None].round().to(torch.uint8)
+        colour = ssl.gather(pixels.float().mean((2, 3))).mean(0)[:, None, None].round().to(torch.uint8)
         masked = torch.where(hidden, colour, pixels)
-        with model.precision():
+        with model.precision(), batch_statistics(model.encoder, momentum=0.0):
             states = model.encoder.moving(model.encoder.features(masked))
         scene = None if seen.scene is None else seen.scene.repeat_interleave(times.shape[1], 0)
         error = (self.draw(model, states, scene) - self.target(seen, times)).square()

@@ -17,7 +17,7 @@ from telos.training.methods.method import Criterion, Head, Seen
 class TaughtCriterion(Criterion):
     """A criterion with a teacher: a moving average of the encoder and of a head behind it.
 
-    The student is the encoder, the world model's predictor and the head: it must say, from the first
+    The student is the encoder, the world model's predictor and the head: it must say, from an earlier
     frame and the actions, what the teacher says of the frames that follow. No gradient reaches the teacher,
     and the student has the predictor, which the teacher has not: why it need not collapse, though a
     constant would be its best (BYOL, arXiv 2006.07733, section 3.2). `python -m benchmarks.collapse` shows
@@ -45,11 +45,10 @@ class TaughtCriterion(Criterion):
         assert isinstance(self.teacher, Encoder)
         with model.precision():
             moving = self.teacher.moving(self.teacher.features(seen.pixels.flatten(0, 1)))
-        states = seen.centred(moving.float().unflatten(0, seen.pixels.shape[:2]))
-        return self.teacher_head(ssl.gather(states[:, 1:]))
+        return self.teacher_head(seen.since_begin(moving.unflatten(0, seen.pixels.shape[:2])))
 
     def after_step(self, model: Model, *, step: int, steps: int) -> None:
-        """Move the teacher a little towards the student."""
-        momentum = ssl.teacher_momentum(step, steps, first=self.momentum)
+        """Move the teacher a little towards the student; without momentum, all the way, at every step."""
+        momentum = ssl.teacher_momentum(step, steps, first=self.momentum) if self.momentum else 0.0
         ssl.update_teacher(self.teacher, model.encoder, momentum=momentum)
         ssl.update_teacher(self.teacher_head, self.head, momentum=momentum)
