@@ -46,7 +46,7 @@ from telos.files import atomic_path
 from telos.perception import Tracks
 from telos.recipes import Recipe
 from telos.training import Optimisation, Representation
-from telos.training.methods import Method, NextFrame, SIGReg
+from telos.training.methods import Method, SIGReg
 from telos.worlds import Nuisances, Orbits
 from telos.worlds.orbits import QUIET
 
@@ -82,7 +82,7 @@ QUICK = Setting(
 
 
 def methods() -> dict[str, tuple[str, Method]]:
-    """Every method with its kind; but for three, those of the study of representations as they are."""
+    """Every method with its kind; but for the main one's weights and SIGReg's deviation, those of the other study."""
     main = recipes.get("orbits").representation
     assert isinstance(main, Representation)
     kinds = {"regularised": "jepa", "distilled": "jepa"}
@@ -90,7 +90,6 @@ def methods() -> dict[str, tuple[str, Method]]:
     return found | {
         MAIN: ("jepa", main.method),
         "SIGReg": ("jepa", SIGReg(deviation=0.5)),
-        PIXELS: ("generative", NextFrame()),
     }
 
 

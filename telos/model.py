@@ -81,7 +81,10 @@ class ModelConfig:
 
     @property
     def pose_size(self) -> int:
-        """How much of what moves, from its start, is of the last frame alone; the rest is how it changes."""
+        """How much of what moves, from its start, is of the last frame alone; the rest is how it changes.
+
+        All of it where perception sees its frames as one clip.
+        """
         return self.perception.pose_size
 
     @property

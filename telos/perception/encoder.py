@@ -17,7 +17,8 @@ class Encoder(nn.Module, ABC):
 
     - What moves, `[N, D]`, begins with the *pose*, `[N, P]`: what the last frame shows by itself. Where the
       encoder sees several frames, how the pose changed from one frame to the next follows, the last
-      change first, so that D is `frames * P`. It is the part that the world model predicts.
+      change first, so that D is `frames * P`; an encoder of clips has one pose of all frames, and D is P. It
+      is the part that the world model predicts.
     - The scene, `[N, *scene_shape]`, is a map of the last frame that the world model holds fixed, or None.
 
     A subclass says what the features of one picture are (`features_of`), which pose they show (`pose`),
