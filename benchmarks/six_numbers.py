@@ -82,7 +82,7 @@ QUICK = Setting(
 
 
 def methods() -> dict[str, tuple[str, Method]]:
-    """Every method with its kind; but for the main one's weights and SIGReg's deviation, those of the other study."""
+    """Every method with its kind: those of the other study, but for the main one's weights, SIGReg's aim."""
     main = recipes.get("orbits").representation
     assert isinstance(main, Representation)
     kinds = {"regularised": "jepa", "distilled": "jepa"}
