@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from telos.nn import ResidualConv, SpatialSoftmax, cell_centres, mlp
+from telos.nn import ResidualConv, SpatialSoftmax, batch_statistics, cell_centres, mlp, projector
 
 
 def blob(x, y, *, height=16, width=12, sharpness=6.0):
@@ -70,3 +70,15 @@ def test_a_residual_block_is_the_identity_where_its_last_convolution_is_zero():
     nn.init.zeros_(block.second.weight)
     nn.init.zeros_(block.second.bias)
     assert torch.equal(block(features), features)
+
+
+def test_of_what_is_seen_batch_statistics_take_nothing_or_all():
+    head = projector(3, 4, 2)
+    seen, norm = torch.randn(32, 3, generator=torch.Generator().manual_seed(0)), head[1]
+    with batch_statistics(head, momentum=0.0):
+        head(seen)
+    assert not norm.running_mean.any()
+    with batch_statistics(head, momentum=1.0):
+        head(seen)
+    torch.testing.assert_close(norm.running_mean, head[0](seen).mean(0))
+    assert norm.momentum == 0.1

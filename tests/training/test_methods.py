@@ -252,6 +252,19 @@ def test_an_autoencoder_draws_frames_other_than_the_one_with_the_scene():
     assert torch.allclose(terms["reconstruction"], torch.stack(errors).mean(), rtol=1e-4)
 
 
+def test_masked_pictures_do_not_enter_the_statistics_that_whole_ones_are_normalised_by():
+    learner = learner_of(MaskedAutoencoding(), Features(4))
+    norm = next(part for part in learner.model.encoder.modules() if isinstance(part, torch.nn.BatchNorm1d))
+    pixels, actions = batch()
+    seen = learner.see(pixels, actions, SCENE_AT)
+    before = norm.running_mean.clone()
+    learner.criterion(learner.model, seen, torch.Generator().manual_seed(0))
+    assert torch.equal(norm.running_mean, before)
+    assert norm.momentum == 0.1
+    learner.see(pixels, actions, SCENE_AT)
+    assert not torch.equal(norm.running_mean, before)
+
+
 def test_next_frames_are_drawn_of_what_was_imagined_and_what_moves_can_weigh_more():
     plain, heavy = (seen_by(learner_of(NextFrame(drawn=3, motion=m)))[0]["next_frame"] for m in (0.0, 5.0))
     learner = learner_of(NextFrame(drawn=3))

@@ -14,10 +14,11 @@ import torch
 from telos.data import EpisodeStore
 from telos.errors import CheckpointError, TrainingError
 from telos.model import Model
-from telos.perception import KeypointEncoder
+from telos.perception import Features, KeypointEncoder
 from telos.training import Optimisation, fit_decoder, fit_readouts, model_config, train
 from telos.training.run import METRICS, STATE
 from telos.training.train import _check_collapse, _new_model
+from telos.world_model import Recurrent
 
 training = importlib.import_module("telos.training.train")  # the package has a function of this name
 STAGES = ["representation", "prediction", "decoder"]
@@ -235,3 +236,26 @@ def test_more_labels_than_frames_uses_all_of_them(store, whole, recipe):
     model = Model.load(whole / "model")
     fit_readouts(model, store, replace(recipe.heads, labels=10**6))
     assert model.readouts["agent_xy"].labels == store.lengths[store.split()[0]].sum()
+
+
+def test_an_encoder_that_no_step_follows_has_the_statistics_of_its_normalisation(store, recipe):
+    stage = recipe.representation
+    idle = replace(
+        recipe,
+        architecture=replace(recipe.architecture, perception=Features(4), predictor=Recurrent()),
+        representation=replace(stage, optimisation=replace(stage.optimisation, steps=0)),
+    )
+    model = _new_model(model_config(store, idle), store, idle, seed=0).eval()
+    record = store[0]
+    with torch.no_grad():
+        states = model.encode_video(torch.from_numpy(record.frames.copy()).permute(0, 3, 1, 2))
+    pose = states[:, :4]
+    assert pose.mean(0).abs().max() < 2  # an episode, of batches whose mean is 0
+    norm = next(part for part in model.encoder.modules() if isinstance(part, torch.nn.BatchNorm1d))
+    assert norm.running_mean.abs().max() > 0
+    assert norm.momentum == 0.1
+
+
+def test_numbers_of_an_optimisation_are_finite():
+    with pytest.raises(ValueError, match=r"every number must be finite.*To clip nothing, give clip=1e9"):
+        Optimisation(steps=1, batch=1, clip=float("inf"))
