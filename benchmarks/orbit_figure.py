@@ -51,10 +51,8 @@ def six_numbers(result: Row, path: Path) -> None:
 def _frames(axes: Sequence[Axes]) -> None:
     """What perception sees: both cameras, the first orbit of those that are measured on."""
     world, rest = Orbits(num=1), np.zeros((1, 1), np.float32)
-    first = np.random.SeedSequence(HELDOUT_SEED, spawn_key=(0,)).generate_state(
-        1
-    )  # as `telos.collect` has it
-    frame = world.reset([int(first[0])], split="heldout")
+    source = np.random.SeedSequence(HELDOUT_SEED, spawn_key=(0,))  # of episode 0, as `telos.collect` has it
+    frame = world.reset([int(source.generate_state(1)[0])], split="heldout")
     for each in axes:
         picture = frame[0]
         half = picture.shape[1] // 2

@@ -29,10 +29,13 @@ def six(known: Moments) -> Tensor:
     return torch.cat([known.readings["position"], known.readings["velocity"]], dim=-1)
 
 
-def semi_major_axes(known: Moments) -> Tensor:
-    """Each orbit's semi-major axis `[E]`, by the vis-viva equation: the star's parameter is 1."""
-    now = six(known)[:, 0].double()
-    return 1 / (2 / now[:, :3].norm(dim=-1) - now[:, 3:].square().sum(-1))
+def semi_major_axes(position: Any, velocity: Any) -> np.ndarray:
+    """Each orbit's semi-major axis `[E]`, by the vis-viva equation: the star's parameter is 1.
+
+    From place and velocity `[E, 3]` at any moment, in double precision.
+    """
+    position, velocity = np.asarray(position, np.float64), np.asarray(velocity, np.float64)
+    return 1 / (2 / np.linalg.norm(position, axis=-1) - np.square(velocity).sum(-1))
 
 
 def measure(model: Model, store: EpisodeStore, heldout: EpisodeStore, *, labelled: int) -> dict[str, Any]:
@@ -46,8 +49,6 @@ def measure(model: Model, store: EpisodeStore, heldout: EpisodeStore, *, labelle
     read = linear_reading(seen.states.flatten(0, 1), six(seen).flatten(0, 1))
     guess = read(known.states.flatten(0, 1)).unflatten(0, known.states.shape[:2])
     r2 = r_squared(guess, six(known))
-    centred = known.states.flatten(0, 1).double()
-    spectrum = torch.linalg.svdvals(centred - centred.mean(0)).square()
     block = model.config.action_space.block
     foreseen = foresee(
         model,
@@ -58,7 +59,10 @@ def measure(model: Model, store: EpisodeStore, heldout: EpisodeStore, *, labelle
         horizon=HORIZON // block,
         starts=STARTS,
     )
-    axes = semi_major_axes(known)[:, None, None]
+    axes = torch.from_numpy(
+        semi_major_axes(*(known.readings[name][:, 0] for name in ("position", "velocity")))
+    )
+    axes = axes[:, None, None]
     orbits = (foreseen.errors / axes).mean(1)  # [E, H+1]: the mean of an orbit's starts
     kepler = _kepler(guess[:, list(foreseen.starts)], foreseen.came, block) / axes
     return {
@@ -67,7 +71,7 @@ def measure(model: Model, store: EpisodeStore, heldout: EpisodeStore, *, labelle
         "effective_rank": ssl.rank_me(known.states),
         "lidar": ssl.lidar(known.states),
         "within_episode_variance": ssl.indicators(known.states)["within_episode_variance"],
-        "spectrum": (spectrum / spectrum.sum()).tolist(),
+        "spectrum": ssl.spectrum(known.states),
         "horizon": [block * step for step in range(HORIZON // block + 1)],
         "error": orbits.quantile(0.5, dim=0).tolist(),
         "error_mean": orbits.mean(0).tolist(),
@@ -107,10 +111,11 @@ def floors(store: EpisodeStore, heldout: EpisodeStore, *, look: int, block: int)
 
     The star is the mean place over orbits. Medians over orbits, as for models, against the same horizons.
     """
-    position = np.stack([heldout[number].readings["position"][look - 1 :] for number in range(len(heldout))])
-    velocity = heldout[0].readings["velocity"].shape[-1]
-    assert velocity == position.shape[-1] == 3
-    axes = _axes(heldout)[:, None, None]
+    position, velocity = (
+        np.stack([heldout[number].readings[name][look - 1 :] for number in range(len(heldout))])
+        for name in ("position", "velocity")
+    )
+    axes = semi_major_axes(position[:, 0], velocity[:, 0])[:, None, None]
     last = position.shape[1] - 1 - HORIZON
     starts = np.linspace(0, last, STARTS).round().astype(int)
     ahead = starts[:, None] + block * np.arange(HORIZON // block + 1)
@@ -121,13 +126,6 @@ def floors(store: EpisodeStore, heldout: EpisodeStore, *, look: int, block: int)
         name: np.median(errors.mean(1), axis=0).tolist()
         for name, errors in (("stays", stays), ("mean place", centre))
     }
-
-
-def _axes(store: EpisodeStore) -> np.ndarray:
-    now = [store[number].readings for number in range(len(store))]
-    distance = np.array([np.linalg.norm(each["position"][0]) for each in now])
-    speed = np.array([np.linalg.norm(each["velocity"][0]) for each in now])
-    return 1 / (2 / distance - speed**2)
 
 
 def _mean_place(store: EpisodeStore) -> np.ndarray:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from telos import ssl
 from telos.data import EpisodeStore, Windows
 from telos.evaluation.encoding import encode_all
 
@@ -105,17 +106,12 @@ def open_loop(
         ),
         readings=readings,
         paths=paths,
-        spectrum=_spectrum(truth.flatten(0, 1)),
+        spectrum=tuple(ssl.spectrum(truth)),
     )
 
 
 def _path(foreseen: Tensor, came: Tensor) -> Foretold:
     return Foretold(*(tuple(map(tuple, values.tolist())) for values in (foreseen, came)))
-
-
-def _spectrum(states: Tensor) -> tuple[float, ...]:
-    variances = torch.linalg.svdvals((states - states.mean(0)).double()).square()
-    return tuple((variances / variances.sum().clamp_min(1e-12)).tolist())
 
 
 def _distance(one: Tensor, other: Tensor) -> Tensor:

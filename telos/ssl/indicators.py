@@ -24,6 +24,14 @@ def rank_me(states: Tensor, *, epsilon: float = 1e-7) -> float:
 
 
 @torch.no_grad()
+def spectrum(states: Tensor) -> list[float]:
+    """Shares of the variance of states `[..., D]` by principal direction, falling; up to D of them."""
+    flat = states.flatten(0, -2).double()
+    variances = torch.linalg.svdvals(flat - flat.mean(0)).square()
+    return (variances / variances.sum().clamp_min(1e-12)).tolist()
+
+
+@torch.no_grad()
 def lidar(states: Tensor, *, ridge: float = 1e-4, epsilon: float = 1e-7) -> float:
     """How many dimensions tell classes apart, of states `[B, T, D]`: B classes, T samples of each.
 
