@@ -25,6 +25,7 @@ from benchmarks.meter import machine
 from benchmarks.representation import NOTHING, WORLDS, Setting, Variant, experience, recipe_of, rounded
 from benchmarks.rows import Rows
 from telos.configuration import to_dict
+from telos.training import Representation
 from telos.training.methods import BYOL, DINO, VJEPA, InfoNCE, Method, VarianceCovariance
 
 RESULT = Path(__file__).parent.parent / "results" / "collapse.json"
@@ -52,7 +53,12 @@ def measure(method: Method, seed: int, setting: Setting, folder: Path) -> dict[s
     """One curve: the indicators of training's batches, every forty updates."""
     store = experience(WORLDS["clean"], setting, folder)
     recipe = recipe_of(Variant("alone", "", method, NOTHING), WORLDS["clean"], setting)
-    recipe = replace(recipe, heads=replace(recipe.heads, labels=8, readout_steps=1))
+    assert isinstance(recipe.representation, Representation)
+    recipe = replace(
+        recipe,
+        representation=replace(recipe.representation, ahead=(1,)),
+        heads=replace(recipe.heads, labels=8, readout_steps=1),
+    )
     with tempfile.TemporaryDirectory(dir=folder.parent) as run:
         telos.train(store, recipe, run, seed=seed, allow_collapse=True, save_seconds=1e9)
         rows = [json.loads(line) for line in (Path(run) / "metrics.jsonl").read_text().splitlines()]

@@ -5,7 +5,7 @@
 
 TwoRooms with walls drawn anew, as it is, with a television of moving noise, and on a moving textured floor.
 One encoder and one predictor, those of the recipe `rooms`, learn by each method of `telos.training.methods`
-for the same number of updates from the same experience; then all predictors learn on alike from the frozen
+for the same number of updates from the same experience, one block ahead at first and then five; then all predictors learn on alike from the frozen
 states, and all are planned with alike, towards the same goals in layouts never seen. Three groups of rows:
 
 - `beside`: every method beside the same inverse dynamics and temporal similarity, and an encoder that
@@ -73,7 +73,7 @@ METHODS: Mapping[str, tuple[str, Method]] = {
     "Barlow Twins": ("regularised", BarlowTwins()),
     "MMCR": ("regularised", MMCR()),
     "W-MSE": ("regularised", WMSE()),
-    "SIGReg": ("regularised", SIGReg(deviation=VarianceCovariance().deviation)),
+    "SIGReg": ("regularised", SIGReg(deviation=0.31)),  # that of the dot around its window's mean
     "BYOL": ("distilled", BYOL()),
     "V-JEPA": ("distilled", VJEPA()),
     "DINO": ("distilled", DINO()),
@@ -111,6 +111,7 @@ class Variant:
     method: Method
     weights: Weights = field(default_factory=Weights)
     around_window_mean: bool = True
+    ahead: tuple[int, ...] | None = (1, 5)  # blocks: as far as can be foretold at first, then all
     trained: bool = True
 
 
@@ -128,8 +129,9 @@ def variants() -> dict[str, Variant]:
         "no temporal similarity": {"weights": Weights(temporal=0.0)},
         "with covariance": {"method": replace(main, covariance=1.0)},
         "with straightening": {"weights": Weights(curvature=0.1)},
-        "end-point inverse dynamics": {"weights": Weights(inverse=0.0, endpoint=0.5)},
+        "end-point inverse dynamics": {"weights": Weights(inverse=0.0, endpoint=Weights().inverse)},
         "compared across windows": {"around_window_mean": False},
+        "five blocks ahead at once": {"ahead": None},
     }
     plain = Variant("ablation", kind, main)
     return found | {name: replace(plain, **change) for name, change in changes.items()}
@@ -153,6 +155,7 @@ def recipe_of(variant: Variant, world: str, setting: Setting) -> Recipe:
             method=variant.method,
             weights=variant.weights,
             around_window_mean=variant.around_window_mean,
+            ahead=variant.ahead,
         ),
         prediction=replace(
             rooms.prediction,

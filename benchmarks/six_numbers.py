@@ -89,7 +89,7 @@ def methods() -> dict[str, tuple[str, Method]]:
     found = {name: (kinds.get(kind, kind), method) for name, (kind, method) in OTHERS.items()}
     return found | {
         MAIN: ("jepa", main.method),
-        "SIGReg": ("jepa", SIGReg(deviation=0.5)),
+        "SIGReg": ("jepa", SIGReg(deviation=0.7)),
     }
 
 

@@ -24,7 +24,7 @@ class BYOL:
 
     head: Head = field(default_factory=Head)
     weight: float = 1.0
-    momentum: float = 0.99  # of the teacher at first; 1 at the end (0 stays 0)
+    momentum: float = 0.97  # of the teacher at first; 1 at the end (0 stays 0)
     predictor: bool = True  # between the student's embedding and the teacher's
     teacher: bool = True
 

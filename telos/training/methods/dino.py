@@ -21,7 +21,7 @@ class DINO:
     head: Head = field(default_factory=lambda: Head(size=64))
     classes: int = 256
     weight: float = 1.0
-    momentum: float = 0.99  # of the teacher at first; 1 at the end
+    momentum: float = 0.97  # of the teacher at first; 1 at the end
     temperature: float = 0.1
     teacher_temperature: float = 0.04
     centre_momentum: float = 0.9

@@ -26,18 +26,28 @@ class Seen:
     around_window_mean: bool  # whether windows are compared by how they vary, not by how they differ
 
     def views(self) -> tuple[Tensor, Tensor]:
-        """What was imagined and what was observed, `[B, T, D]` each, without the frame they begin with.
+        """What was imagined and what was observed, `[B, T, D]` each: see `view`."""
+        return self.view(self.imagined), self.view(self.observed)
 
-        Of all processes, since methods compare samples. If windows are compared by how they vary, from the
-        state that they begin with, which the predictor is told; not around their mean, which has the future
-        in it that the imagined view is to foretell.
+    def view(self, states: Tensor) -> Tensor:
+        """Of states `[b, T+1, D]` all but the first `[B, T, D]`; around their own mean, if that is asked.
+
+        Of all processes, since methods compare samples. Nothing is taken off both views: neither the
+        observed mean, which has the future in it that the imagined view is to foretell, nor the state that
+        the window begins with, whose noise both would then share, so that it would pay to encode noise.
+
+        Raises:
+            ValueError: around the mean of a single frame nothing is left.
         """
-        return self.since_begin(self.imagined), self.since_begin(self.observed)
-
-    def since_begin(self, states: Tensor) -> Tensor:
-        """Of states `[b, T+1, D]` all but the first, from the first on if that is asked for; `[B, T, D]`."""
-        ahead = states[:, 1:] - states[:, :1] if self.around_window_mean else states[:, 1:]
-        return ssl.gather(ahead.float())
+        ahead = ssl.gather(states[:, 1:].float())
+        if not self.around_window_mean:
+            return ahead
+        if ahead.shape[1] < 2:
+            raise ValueError(
+                "horizon must be at least 2 where windows are compared by how they vary "
+                f"(around_window_mean); got {ahead.shape[1]}."
+            )
+        return ahead - ahead.mean(1, keepdim=True)
 
     def poses(self) -> Tensor:
         """The observed poses `[B, T+1, P]` of all processes; around the window's mean, if that is asked."""
@@ -75,7 +85,9 @@ class Criterion(nn.Module, ABC):
 class Head:
     """A network between states and a loss, thrown away after training: projector, expander.
 
-    Layer-normalised where the papers normalise over the batch, so that a sample's embedding is its own.
+    What it is given is first brought to the deviation one, by one number for the whole batch: before anything
+    is learned windows of keypoints vary by a hundredth, and a network with biases would not see them. Behind that
+    it is layer-normalised, where the papers normalise over the batch.
     """
 
     hidden: int = 256
@@ -89,7 +101,15 @@ class Head:
 
     def build(self, inputs: int) -> nn.Sequential:
         """A new head of two hidden layers, `[..., inputs]` to `[..., size]`."""
-        layers: list[nn.Module] = []
+        layers: list[nn.Module] = [_UnitDeviation()]
         for width in (inputs, self.hidden):
             layers += [nn.Linear(width, self.hidden), nn.LayerNorm(self.hidden), nn.ReLU()]
         return nn.Sequential(*layers, nn.Linear(self.hidden, self.size))
+
+
+class _UnitDeviation(nn.Module):
+    """A batch `[..., D]` around its mean, in units of its deviation: batch normalisation with one scale."""
+
+    def forward(self, states: Tensor) -> Tensor:
+        centred = states - states.flatten(0, -2).mean(0)
+        return centred / centred.square().mean().add(1e-12).sqrt()

@@ -40,12 +40,12 @@ class SIGRegCriterion(Criterion):
 
     def forward(self, model: Model, seen: Seen, generator: torch.Generator) -> dict[str, Tensor]:
         """Prediction, SIGReg."""
-        imagined, observed = seen.views()
+        missed = ssl.gather((seen.imagined - seen.observed)[:, 1:].float())
         poses = seen.poses().float() / self.deviation
         if seen.around_window_mean:
             frames = poses.shape[1]
             poses = poses * math.sqrt(frames / (frames - 1))
         return {
-            "prediction": ((imagined - observed) / self.deviation).square().mean(),
+            "prediction": (missed / self.deviation).square().mean(),
             "sigreg": ssl.sigreg(poses.flatten(0, 1), generator, slices=self.slices),
         }

@@ -25,7 +25,7 @@ class VJEPA:
 
     head: Head = field(default_factory=Head)
     weight: float = 1.0
-    momentum: float = 0.99  # of the teacher at first; 1 at the end (0 stays 0)
+    momentum: float = 0.97  # of the teacher at first; 1 at the end (0 stays 0)
 
     def build(self, model: Model) -> VJEPACriterion:
         """A new criterion for a model."""
