@@ -5,7 +5,7 @@
 
 TwoRooms with walls drawn anew, as it is, with a television of moving noise, and on a moving textured floor.
 One encoder and one predictor, those of the recipe `rooms`, learn by each method of `telos.training.methods`
-for the same number of updates from the same experience, one block ahead at first and then five; then all predictors learn on alike from the frozen
+for the same number of updates from the same experience, a quarter of them one block ahead and then five; then all predictors learn on alike from the frozen
 states, and all are planned with alike, towards the same goals in layouts never seen. Three groups of rows:
 
 - `beside`: every method beside the same inverse dynamics and temporal similarity, and an encoder that
@@ -111,7 +111,7 @@ class Variant:
     method: Method
     weights: Weights = field(default_factory=Weights)
     around_window_mean: bool = True
-    ahead: tuple[int, ...] | None = (1, 5)  # blocks: as far as can be foretold at first, then all
+    ahead: tuple[int, ...] | None = (1, 5, 5, 5)  # blocks, each for a quarter of the updates
     trained: bool = True
 
 
