@@ -5,8 +5,9 @@
 
 TwoRooms with walls drawn anew, as it is, with a television of moving noise, and on a moving textured floor.
 One encoder and one predictor, those of the recipe `rooms`, learn by each method of `telos.training.methods`
-for the same number of updates from the same experience, a quarter of them one block ahead and then five; then all predictors learn on alike from the frozen
-states, and all are planned with alike, towards the same goals in layouts never seen. Three groups of rows:
+for the same number of updates from the same experience, a quarter of them one block ahead and then five.
+Then all predictors learn on alike from the frozen states, and all are planned with alike, towards the same
+goals in layouts never seen. Three groups of rows:
 
 - `beside`: every method beside the same inverse dynamics and temporal similarity, and an encoder that
   learned nothing.

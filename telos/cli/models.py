@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from telos.errors import UnknownName
+from telos.errors import TelosError
 
 if TYPE_CHECKING:
     from telos.configurator import Configurator
@@ -22,5 +22,5 @@ def planning(model: Path, recipe: str | None) -> Configurator:
     made_by = read_checkpoint_config(model).get("provenance", {}).get("recipe", {}).get("name")
     try:
         return recipes.get(made_by).configurator if made_by else Configurator()
-    except UnknownName:
-        return Configurator()  # trained with a recipe of the user's own, which has no name here
+    except TelosError:
+        return Configurator()  # trained with a recipe of the user's own, which cannot be found here

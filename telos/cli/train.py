@@ -17,6 +17,7 @@ def train(
     data: Path,
     out: Path,
     recipe: str = "rooms",
+    encoder: str | None = None,
     seed: int = 0,
     reflex: bool = False,
     allow_collapse: bool = False,
@@ -32,7 +33,8 @@ def train(
     Args:
         data: the episode store that `telos collect` or `telos data import` wrote.
         out: the folder of the run; the checkpoint is in its folder "model".
-        recipe: the architecture, losses, steps and planning settings.
+        recipe: the architecture, losses, steps and planning settings: a name, or package.module:function.
+        encoder: of a recipe on a pretrained network (dino-wm): its folder, or its name on the hub.
         seed: of the first weights and of the order of the data.
         reflex: distil the recipe's planner into a reactive policy as well; a finished run gets it afterwards.
         allow_collapse: go on where the representation has collapsed, to see what happens.
@@ -47,7 +49,7 @@ def train(
     from telos.training import train as fit
     from telos.training.distributed import joined
 
-    chosen, compute = recipes.get(recipe), Compute(device, sharding, micro_batches)
+    chosen, compute = recipes.get(recipe, encoder=encoder), Compute(device, sharding, micro_batches)
     with (
         EpisodeStore.open(data) as store,
         console.interruptible(kept(out)),

@@ -221,6 +221,11 @@ class PretrainedEncoder(Encoder):
         before = 0 if self.settings.clip else tokens.shape[1] - cells
         return tokens[:, before:].mean(1, keepdim=True)
 
+    def blocks(self) -> list[nn.Module]:
+        """The network's transformer blocks, the parts that it is sharded by."""
+        lists = (part for part in self.network.modules() if isinstance(part, nn.ModuleList))
+        return [block for each in lists for block in each]
+
     def prepared(self, frames: Tensor) -> Tensor:
         """Frames `[N, C, H, W]` of 0..255 as the network takes them: `[N, 3, resolution, resolution]`."""
         side, frames = self.settings.pixels.resolution, frames.to(self.pixel_mean.dtype)

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import importlib
+import inspect
 from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
-from telos.errors import UnknownName
+from telos.errors import TelosError, UnknownName
 from telos.recipes.lewm import lewm, lewm_short
 from telos.recipes.orbits import orbits
+from telos.recipes.pretrained import dino_wm
 from telos.recipes.reacher import reacher
 from telos.recipes.rooms import rooms, rooms_discrete, rooms_long
 from telos.recipes.smoke import smoke
 from telos.training.config import Recipe
 
-RECIPES: dict[str, Callable[[], Recipe]] = {
+RECIPES: dict[str, Callable[..., Recipe]] = {
+    "dino-wm": dino_wm,
     "lewm": lewm,
     "lewm-short": lewm_short,
     "orbits": orbits,
@@ -24,16 +31,56 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
 }
 
 
-def get(name: str) -> Recipe:
-    """The recipe of this name. `UnknownName` lists the near ones."""
-    if name not in RECIPES:
+def get(name: str, *, encoder: str | Path | None = None) -> Recipe:
+    """The recipe of this name, or the one that `package.module:function` of one's own gives.
+
+    Args:
+        encoder: the pretrained network of a recipe that has one: a folder, or a name on the hub.
+
+    Raises:
+        UnknownName: there is none; the message lists the near ones.
+        TelosError: the module cannot be imported, or the function gives no recipe.
+        ValueError: the recipe has no pretrained network to choose.
+    """
+    if name not in RECIPES and ":" not in name:
         raise UnknownName("recipe", name, RECIPES)
-    return RECIPES[name]()
+    make = RECIPES[name] if name in RECIPES else _imported(name)
+    if encoder is None:
+        found = make()
+    elif "encoder" in inspect.signature(make).parameters:
+        found = make(encoder=encoder)
+    else:
+        raise ValueError(
+            f"encoder must be left out: the recipe {name!r} learns its own; got {str(encoder)!r}. The recipe "
+            "'dino-wm' has a pretrained one."
+        )
+    if not isinstance(found, Recipe):
+        raise TelosError(f"{name} must give a telos.recipes.Recipe; got {type(found).__name__}.")
+    return found if name in RECIPES else replace(found, name=name)
+
+
+def _imported(name: str) -> Callable[..., Any]:
+    module_name, _, attribute = name.partition(":")
+    try:
+        module = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        if error.name is None or not f"{module_name}.".startswith(f"{error.name}."):
+            raise
+        raise TelosError(
+            f"There is no module {error.name} to import the recipe '{name}' from. Install it, or run from "
+            "the folder that holds it (or put that folder on PYTHONPATH)."
+        ) from error
+    found = vars(module).get(attribute)
+    if not callable(found):
+        known = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
+        raise UnknownName(f"recipe in {module_name}", attribute, known)
+    return found
 
 
 __all__ = [
     "RECIPES",
     "Recipe",
+    "dino_wm",
     "get",
     "lewm",
     "lewm_short",

@@ -46,8 +46,11 @@ def lidar(states: Tensor, *, ridge: float = 1e-4, epsilon: float = 1e-7) -> floa
     states = states.double()
     means = states.mean(1)
     around, apart = (states - means[:, None]).flatten(0, 1), means - means.mean(0)
-    within = around.T @ around / len(around)
     variance = (around.square().mean() + apart.square().mean()).clamp_min(1e-12)
+    if around.shape[1] > len(around) + len(apart):  # the same in the space that the samples span
+        _, _, axes = torch.linalg.svd(torch.cat([around, apart]), full_matrices=False)
+        around, apart = around @ axes.T, apart @ axes.T
+    within = around.T @ around / len(around)
     within.diagonal().add_(ridge * variance)
     told = torch.linalg.solve_triangular(torch.linalg.cholesky(within), apart.T, upper=False)
     eigenvalues = torch.linalg.svdvals(told).square()

@@ -14,7 +14,10 @@ def mmcr_loss(views: Tensor, *, compression: float = 0.0) -> Tensor:
     centroid. The sum of singular values of the centroids `[N, D]` is large where views agree (centroids are
     long) and samples fill all directions alike: at best sqrt(N * min(N, D)), and sqrt(N) in a collapse.
     `compression` weighs the mean nuclear norm of a sample's views, which the paper mostly leaves out.
+    NaN if a view is not finite.
     """
+    if not torch.isfinite(views).all():
+        return views.sum() * torch.nan
     directions = normalize(views, dim=-1)
     loss = -torch.linalg.svdvals(directions.mean(1)).sum()
     if compression:

@@ -11,8 +11,11 @@ def whiten(values: Tensor, *, shrinkage: float = 1e-4) -> Tensor:
     """Values `[..., N, D]` with mean 0 and the identity as covariance over N, by a Cholesky decomposition.
 
     W-MSE (arXiv 2007.06346, section 3). The covariance is mixed with
-    `shrinkage` of the identity, so that a constant dimension becomes 0 and not infinite.
+    `shrinkage` of the identity, so that a constant dimension becomes 0 and not infinite. NaN if a value is
+    not finite.
     """
+    if not torch.isfinite(values).all():
+        return values * torch.nan
     centred = values - values.mean(-2, keepdim=True)
     covariance = centred.mT @ centred / (values.shape[-2] - 1)
     identity = torch.eye(values.shape[-1], dtype=values.dtype, device=values.device)

@@ -16,6 +16,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from telos.errors import UnknownName
 from telos.nn import ConditionedBlock, TransformerBlock
+from telos.perception import PretrainedEncoder
 
 Step = Callable[[torch.Generator, int], tuple[Tensor, dict[str, float | Tensor]]]
 """One training step's loss and what is worth recording: given the generator and the step's number.
@@ -120,8 +121,10 @@ def sharded(
     )
     for value in used.parameters():
         value.data = value.data.contiguous()  # sharding knows no other layout
+    networks = [part for part in used.modules() if isinstance(part, PretrainedEncoder)]
+    borrowed = {id(block) for network in networks for block in network.blocks()}
     for part in used.modules():
-        if isinstance(part, TransformerBlock | ConditionedBlock):
+        if isinstance(part, TransformerBlock | ConditionedBlock) or id(part) in borrowed:
             fully_shard(part, mesh=mesh)
         if isinstance(part, ConditionedBlock):
             register_fsdp_forward_method(part, "modulations")

@@ -54,6 +54,17 @@ class Optimisation:
     def __post_init__(self) -> None:
         if not all(math.isfinite(value) for value in vars(self).values()):
             raise ValueError(f"every number must be finite; got {self}. To clip nothing, give clip=1e9.")
+        if self.steps < 0 or self.batch < 1 or self.warmup < 0:
+            raise ValueError(f"steps and warmup must be at least 0 and batch at least 1; got {self}.")
+        if not (self.learning_rate > 0 and self.clip > 0 and self.weight_decay >= 0):
+            raise ValueError(
+                f"learning_rate and clip must be positive and weight_decay not negative; got {self}."
+            )
+
+
+def _check_horizon(horizon: int) -> None:
+    if horizon < 1:
+        raise ValueError(f"horizon must be at least 1 predictor step; got {horizon}.")
 
 
 @dataclass(frozen=True)
@@ -86,6 +97,7 @@ class Representation:
     around_window_mean: bool = True  # what the method compares: how windows vary, not how they differ
 
     def __post_init__(self) -> None:
+        _check_horizon(self.horizon)
         if self.ahead is not None and (not self.ahead or min(self.ahead) < 1):
             raise ValueError(
                 "ahead must be None, or one or more numbers of predictor steps, each at least 1; got "
@@ -113,6 +125,9 @@ class Sketched:
     around_window_mean: bool = False  # what SIGReg looks at: how windows vary, not how they differ
     inverse: float = 0.0  # the weight of inverse dynamics
 
+    def __post_init__(self) -> None:
+        _check_horizon(self.horizon)
+
 
 @dataclass(frozen=True)
 class Prediction:
@@ -128,6 +143,9 @@ class Prediction:
     horizon: int = 5  # predictor steps per window
     noise: float = 0.03  # on what moves before every step, at most, in its standard deviations over all
     # training frames; a state in a wall is then led out of it
+
+    def __post_init__(self) -> None:
+        _check_horizon(self.horizon)
 
 
 @dataclass(frozen=True)

@@ -74,7 +74,8 @@ class Service:
     def __init__(self, name: str, folder: Path, configuration: Mapping[str, Any]) -> None:
         """Open the run of `folder` and `configuration`; one that goes on is gone on with.
 
-        Errors: `UnknownName` for another service; `TelosError` where its package is not installed.
+        Errors: `UnknownName` for another service; `TelosError` where its package is not
+        installed, or it begins no run.
         """
         if name not in get_args(TrackerName):
             raise UnknownName("tracker", name, get_args(TrackerName))
@@ -88,9 +89,16 @@ class Service:
         told = f"{folder.resolve()} {json.dumps(configuration, sort_keys=True, default=str)}"
         known = f"{folder.resolve().name}-{hashlib.sha256(told.encode()).hexdigest()[:8]}"
         more = {"id": known, "dir": str(folder)} if name == "wandb" else {}
-        self._run = package.init(
-            project="telos", name=known, config=dict(configuration), resume="allow", **more
-        )
+        try:
+            self._run = package.init(
+                project="telos", name=known, config=dict(configuration), resume="allow", **more
+            )
+        except Exception as error:  # whatever a service has against it
+            offline = " or set WANDB_MODE=offline" if name == "wandb" else ""
+            raise TelosError(
+                f"{name} could not begin a run: {error} Log in to it{offline}; or train without, and look at "
+                "the curves with TensorBoard."
+            ) from error
         self._charts = set[str]()
         self._defines = name == "wandb"
 

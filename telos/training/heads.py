@@ -17,6 +17,7 @@ from telos.training.config import Heads, Optimisation
 from telos.training.distributed import Processes
 from telos.types import Observation
 
+DECODER_FRAMES = 5  # of a window
 HELD_OUT_LABELS = 500
 
 
@@ -79,6 +80,11 @@ def fit_decoder(
         progress("decoder", number + 1, optimisation.steps, loss=float(loss.detach()))
 
 
+def decoder_windows(batch: int) -> int:
+    """How many windows hold a batch of the decoder's frames."""
+    return -(-batch // DECODER_FRAMES)
+
+
 def decoder_step(model: Model, store: EpisodeStore, batch: int, processes: Processes | None = None) -> Step:
     """A training step of the decoder: mean squared error, the parts of a frame that move counting more.
 
@@ -87,11 +93,11 @@ def decoder_step(model: Model, store: EpisodeStore, batch: int, processes: Proce
     processes draw some of the windows each, not always equally many; what they find is weighed by that.
     """
     config = model.config
-    count, processes = -(-batch // 5), processes or Processes()
+    count, processes = decoder_windows(batch), processes or Processes()
     rows, share = processes.rows(count), processes.share(count)
     windows = BlockWindows(
         store,
-        horizon=4,
+        horizon=DECODER_FRAMES - 1,
         block=config.action_space.block,
         frames=config.frames,
         spacing=config.spacing,

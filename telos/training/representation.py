@@ -12,7 +12,7 @@ from telos.model import Model
 from telos.nn import mlp
 from telos.training.config import Representation
 from telos.training.methods import Seen
-from telos.world_model import unroll_each
+from telos.world_model import HistoryPredictor, unroll_each
 
 
 class RepresentationLoss(nn.Module):
@@ -28,13 +28,18 @@ class RepresentationLoss(nn.Module):
         settings: method and weights.
 
     Raises:
-        ValueError: actions are asked for of a model that tells none.
+        ValueError: actions are asked for of a model that tells none, or the predictor has a history.
     """
 
     def __init__(self, model: Model, settings: Representation) -> None:
         super().__init__()
         self.model, self.settings = model, settings
         self.criterion = settings.method.build(model)
+        if isinstance(model.predictor, HistoryPredictor):
+            raise ValueError(
+                "Representation imagines each step from the last, and needs a predictor that does not look "
+                f"back; got {model.config.predictor}. Give Sketched(...), or another predictor."
+            )
         weights, config = settings.weights, model.config
         if weights.inverse and model.inverse is None:
             raise ValueError(

@@ -25,7 +25,7 @@ from telos.training.config import Prediction, Recipe, Representation, Sketched
 from telos.training.curves import Service
 from telos.training.distillation import fit_reflex
 from telos.training.distributed import Processes
-from telos.training.heads import decoder_step, fit_readouts
+from telos.training.heads import DECODER_FRAMES, decoder_step, decoder_windows, fit_readouts
 from telos.training.latents import Latents
 from telos.training.memory import kept_memory
 from telos.training.representation import RepresentationLoss
@@ -78,6 +78,7 @@ def train(
     folder, compute, processes = Path(folder), compute or Compute(), Processes()
     progress = progress if processes.first else silent
     _check_batches(recipe, processes)
+    _check_lengths(recipe, store, processes)
     with kept_memory(), processes.waiting_for_none():
         model = _new_model(model_config(store, recipe), store, recipe, seed)
         _check_stages(model, recipe)
@@ -150,11 +151,35 @@ def _fit_stages(
 
 
 def _check_batches(recipe: Recipe, processes: Processes) -> None:
-    """`ValueError` if a batch cannot be shared out equally."""
+    """`ValueError` if a batch cannot be shared out among the processes."""
     for name in ("representation", "prediction"):
         stage = getattr(recipe, name)
         if stage is not None:
             processes.check_batch(f"{name}.optimisation.batch", stage.optimisation.batch)
+    decoder = recipe.heads.decoder
+    if decoder.steps and decoder_windows(decoder.batch) < processes.count:
+        raise ValueError(
+            f"heads.decoder.batch must have a window of {DECODER_FRAMES} frames for each of the "
+            f"{processes.count} processes; got {decoder.batch}. Raise it to "
+            f"{DECODER_FRAMES * processes.count}, or start fewer processes."
+        )
+
+
+def _check_lengths(recipe: Recipe, store: EpisodeStore, processes: Processes) -> None:
+    """`TrainingError` if a stage's windows are longer than the episodes, before anything is trained."""
+    parts, lengths = recipe.architecture, store.lengths[store.split()[0]]
+    look = (parts.frames - 1) * parts.spacing + 1
+    for name, least in (("representation", 1), ("prediction", processes.count)):  # the latter shares episodes
+        stage = getattr(recipe, name)
+        if stage is None:
+            continue
+        needed = look + stage.horizon * parts.block
+        if (enough := int((lengths >= needed).sum())) < least:
+            raise TrainingError(
+                f"{name}.horizon asks for windows of {needed} frames; {enough} of {len(lengths)} training "
+                f"episodes have as many, the longest {lengths.max(initial=0)}, and {least} must. Collect "
+                "longer episodes, or lower the horizon."
+            )
 
 
 def model_config(store: EpisodeStore, recipe: Recipe) -> ModelConfig:
@@ -266,7 +291,7 @@ def _representation_step(
             done = number / settings.optimisation.steps
             loss, terms, states = learner(pixels, actions, scene_at=shown, generator=generator, progress=done)
         values: dict[str, float | Tensor] = {key: term.detach() for key, term in terms.items()}
-        if (number + 1) % INDICATORS_EVERY == 0:
+        if (number + 1) % INDICATORS_EVERY == 0 or number + 1 == settings.optimisation.steps:
             values |= ssl.indicators(ssl.gather(states))
             suspected = suspected + 1 if has_collapsed(values) else 0
             late = number + 1 > settings.optimisation.steps // 3
@@ -317,9 +342,11 @@ def _prediction_step(
         return torch.randn(batch, *like.shape[1:], generator=generator)[rows].to(like.device)
 
     def step(generator: torch.Generator, number: int) -> tuple[Tensor, dict[str, float | Tensor]]:
-        losses = []
+        losses, values = [], dict[str, float | Tensor]()
         for predictor in model.predictors:
             states, actions, scene = latents.sample(batch, generator, rows)
+            if number + 1 == settings.optimisation.steps:  # once, since these states do not change any more
+                values = {**ssl.indicators(ssl.gather(states[:, ::block]))}
             noise = most * torch.rand(batch, 1, 1, generator=generator)[rows].to(states.device)
             if isinstance(predictor, HistoryPredictor):
                 seen = states[:, ::block]
@@ -337,7 +364,7 @@ def _prediction_step(
                 imagined.append(now)
             losses.append(ssl.prediction_loss(torch.cat(imagined, dim=1), observed))
         total = torch.stack(losses).sum()
-        return total, {"long_prediction": total.detach() / len(losses)}
+        return total, {"long_prediction": total.detach() / len(losses), **values}
 
     return step
 

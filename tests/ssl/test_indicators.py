@@ -89,3 +89,13 @@ def test_indicators_of_a_constant_representation_are_those_of_a_collapse():
 def test_indicators_do_not_train():
     states = noise(4, 3, 5).requires_grad_()
     assert all(isinstance(value, float) for value in ssl.indicators(states).values())
+
+
+def test_lidar_of_states_with_more_numbers_than_samples_is_that_of_the_space_they_span():
+    generator = torch.Generator().manual_seed(0)
+    states = torch.randn(6, 1, 5, generator=generator) + 0.3 * torch.randn(6, 4, 5, generator=generator)
+    turned, _ = torch.linalg.qr(torch.randn(400, 5, generator=generator))
+    wide = states @ turned.T
+    # Scale does not count, but the ridge is of a state's mean variance, which the empty dimensions thin out.
+    assert ssl.lidar(wide, ridge=8e-5 * 80) == pytest.approx(ssl.lidar(states, ridge=8e-5), rel=1e-3)
+    assert 1 < ssl.lidar(torch.randn(4, 3, 100_000, generator=generator)) <= 3.01

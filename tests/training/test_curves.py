@@ -64,6 +64,15 @@ def test_a_service_that_is_not_installed_is_named_with_its_extra(name, store, re
         train(store, recipe, tmp_path, log=name)
 
 
+def test_what_a_service_has_against_a_run_is_said_with_what_to_do(tmp_path, monkeypatch):
+    def init(**settings):
+        raise RuntimeError("No API key configured.")
+
+    monkeypatch.setitem(sys.modules, "wandb", SimpleNamespace(init=init))
+    with pytest.raises(TelosError, match=r"No API key configured. .*WANDB_MODE=offline.*TensorBoard"):
+        Service("wandb", tmp_path, {})
+
+
 def test_another_service_is_refused_with_the_known_ones(tmp_path):
     with pytest.raises(UnknownName, match="Did you mean wandb"):
         Service("wandbb", tmp_path, {})

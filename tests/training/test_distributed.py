@@ -11,6 +11,7 @@ import torch
 from torch import multiprocessing
 
 from telos.data import EpisodeStore
+from telos.errors import TrainingError
 from telos.model import Model
 from telos.training import Compute, train
 from telos.training.batches import BlockWindows
@@ -21,6 +22,7 @@ training = importlib.import_module("telos.training.train")  # the package has a 
 SAME = {
     "rooms": "rooms",
     "masked": "masked",
+    "taught": "taught",
     "sketched": "sketched",
     "sharded": "sketched",
     "resumed": "rooms",
@@ -31,7 +33,7 @@ SAME = {
 def alone(store, tmp_path_factory):
     """The runs of one process."""
     folder = tmp_path_factory.mktemp("alone")
-    for name in ("rooms", "masked", "sketched"):
+    for name in ("rooms", "masked", "taught", "sketched"):
         together.fit(store.path, name, folder / name)
     return folder
 
@@ -163,6 +165,18 @@ def test_a_batch_that_cannot_be_shared_out_is_refused(store, recipe, tmp_path, m
     refused = r"prediction.optimisation.batch .* multiple of their number, 2; got 5.*Change the batch"
     with pytest.raises(ValueError, match=refused):
         train(store, odd, tmp_path)
+    few = replace(recipe, heads=replace(recipe.heads, decoder=replace(together.FEW, batch=5)))
+    refused = r"heads.decoder.batch must have a window of 5 frames for each of the 2 .*; got 5. Raise it"
+    with pytest.raises(ValueError, match=refused):
+        train(store, few, tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_windows_longer_than_the_episodes_are_refused_before_anything_is_trained(store, recipe, tmp_path):
+    long = replace(recipe, prediction=replace(recipe.prediction, horizon=6))
+    refused = r"prediction.horizon asks for windows of 25 frames; 0 of 11 .* longest 21, and 1 must"
+    with pytest.raises(TrainingError, match=refused):
+        train(store, long, tmp_path)
     assert not list(tmp_path.iterdir())
 
 

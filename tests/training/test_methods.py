@@ -26,6 +26,7 @@ from telos.training.methods import (
     Method,
     NextFrame,
     Reconstruction,
+    Seen,
     SIGReg,
     VICReg,
 )
@@ -80,6 +81,19 @@ SCENE_AT = torch.tensor([0, 3, 1, 2])
 def learner_of(settings, perception=None, **changes):
     torch.manual_seed(0)
     return RepresentationLoss(new_model(perception), replace(PLAIN, method=settings, **changes))
+
+
+def seen_of(observed, imagined, *, around=True):
+    windows, frames, size = observed.shape
+    return Seen(
+        pixels=torch.zeros(windows, frames, 3, 16, 16, dtype=torch.uint8),
+        observed=observed,
+        imagined=imagined,
+        scene=None,
+        scene_at=torch.zeros(windows, dtype=torch.long),
+        pose_size=size,
+        around_window_mean=around,
+    )
 
 
 def seen_by(learner, seed=0):
@@ -138,12 +152,12 @@ def test_every_method_goes_on_after_a_stop_to_the_same_numbers(kind, store, reci
 
 
 @pytest.mark.parametrize("kind", [VICReg, BarlowTwins, MMCR, WMSE, InfoNCE])
-def test_views_are_what_was_imagined_and_what_was_observed_from_the_first_state_on(kind):
+def test_views_are_what_was_imagined_and_what_was_observed_each_around_its_own_mean(kind):
     learner = learner_of(method(kind))
     terms, seen = seen_by(learner)
-    first = seen.observed[:, :1]
     head = learner.criterion.expander if kind is VICReg else learner.criterion.projector
-    one, other = (head((states - first)[:, 1:]).flatten(0, 1) for states in (seen.imagined, seen.observed))
+    views = [states[:, 1:] - states[:, 1:].mean(1, keepdim=True) for states in (seen.imagined, seen.observed)]
+    one, other = (head(view).flatten(0, 1) for view in views)
     expected = {
         VICReg: lambda: ssl.vicreg_loss(one, other, invariance=1.0, variance=1.0, covariance=0.04),
         BarlowTwins: lambda: ssl.barlow_twins_loss(one, other),
@@ -190,8 +204,9 @@ def test_the_student_is_asked_what_the_teacher_sees():
             value.mul_(1.5)
     terms, seen = seen_by(learner)
     theirs = torch.stack([learner.criterion.teacher(seen.pixels[:, t])[0] for t in range(4)], 1)
-    taught = learner.criterion.teacher_head(theirs[:, 1:] - theirs[:, :1])
-    told = learner.criterion.head(seen.imagined[:, 1:] - seen.observed[:, :1])
+    taught, told = theirs[:, 1:], seen.imagined[:, 1:]
+    taught = learner.criterion.teacher_head(taught - taught.mean(1, keepdim=True))
+    told = learner.criterion.head(told - told.mean(1, keepdim=True))
     target = torch.nn.functional.layer_norm(taught, taught.shape[-1:])
     assert torch.allclose(terms["distance"], (told - target).abs().mean(), rtol=1e-4)
 
@@ -204,6 +219,31 @@ def test_what_was_imagined_is_shown_without_the_future_that_it_is_to_foretell(ki
     (found,) = torch.autograd.grad(imagined.square().sum(), seen.observed)
     assert found[:, 0].abs().sum() > 0
     assert not found[:, 1:].any()
+
+
+def test_noise_that_cannot_be_foretold_is_no_agreement():
+    generator = torch.Generator().manual_seed(0)
+    observed = torch.randn(4096, 6, 2, generator=generator)
+    mean = torch.zeros(4096, 5, 2)  # the best guess of noise
+    imagined = torch.cat([observed[:, :1], mean], dim=1)
+    imagined = imagined + 0.1 * torch.randn(imagined.shape, generator=generator)
+    one, other = (view.flatten() for view in seen_of(observed, imagined).views())
+    assert abs(torch.corrcoef(torch.stack([one, other]))[0, 1]) < 0.03
+
+
+def test_views_of_one_frame_cannot_be_compared_by_how_they_vary():
+    states = torch.randn(4, 2, 2)
+    assert torch.equal(seen_of(states, states, around=False).views()[0], states[:, 1:])
+    with pytest.raises(ValueError, match="horizon must be at least 2"):
+        seen_of(states, states).views()
+
+
+@pytest.mark.parametrize("scale", [1e-3, 1.0, 50.0])
+def test_a_head_sees_a_batch_at_deviation_one_whatever_scale_states_have(scale):
+    torch.manual_seed(0)
+    head, states = Head(hidden=16, size=4).build(3), torch.randn(64, 5, 3)
+    assert torch.allclose(head(scale * states + 7 * scale), head(states), atol=1e-3)
+    assert head(scale * states).flatten(0, 1).std(0).min() > 0.05
 
 
 def test_without_momentum_the_teacher_is_the_student_at_every_step():
@@ -233,6 +273,38 @@ def test_without_a_teacher_byol_is_drawn_to_its_own_embedding_and_draws_it():
     assert found.abs().sum() > 0
 
 
+@pytest.mark.parametrize("temperature", [0.1, 0.5])
+def test_dino_is_asked_for_the_classes_that_the_centred_and_sharpened_teacher_sees(temperature):
+    learner = learner_of(replace(method(DINO), temperature=temperature, teacher_temperature=0.03))
+    criterion = learner.criterion
+    with torch.no_grad():
+        criterion.centre.copy_(torch.linspace(-0.2, 0.2, len(criterion.centre)))
+        for value in criterion.teacher_head.parameters():
+            value.mul_(1.5)
+    centre = criterion.centre.clone()
+    terms, seen = seen_by(learner)
+    wanted = ((criterion.taught(learner.model, seen) - centre) / 0.03).softmax(-1)
+    said = (criterion.head(seen.views()[0]) / temperature).log_softmax(-1)
+    assert torch.allclose(terms["cross_entropy"], -(wanted * said).sum(-1).mean(), rtol=1e-4)
+
+
+def test_lejepas_prediction_is_in_units_of_the_deviation_that_is_asked_for():
+    learner = learner_of(SIGReg(deviation=0.25))
+    terms, seen = seen_by(learner)
+    missed = (seen.imagined - seen.observed)[:, 1:]
+    assert torch.allclose(terms["prediction"], 16 * missed.square().mean(), rtol=1e-4)
+
+
+def test_lejepas_normal_is_that_of_whole_samples_though_windows_lose_a_part_of_it():
+    found = {}
+    criterion = SIGReg(deviation=0.3, slices=64).build(None)
+    for deviation in (0.3 * (3 / 4) ** 0.5, 0.3):
+        states = deviation * torch.randn(2048, 4, 2, generator=torch.Generator().manual_seed(1))
+        terms = criterion(None, seen_of(states, states), torch.Generator().manual_seed(0))
+        found[deviation] = terms["sigreg"]
+    assert 3 * found[0.3] < found[0.3 * (3 / 4) ** 0.5]
+
+
 def test_dinos_centre_follows_the_teachers_scores():
     learner = learner_of(method(DINO))
     seen_by(learner)
@@ -252,6 +324,21 @@ def test_an_autoencoder_draws_frames_other_than_the_one_with_the_scene():
     assert torch.allclose(terms["reconstruction"], torch.stack(errors).mean(), rtol=1e-4)
 
 
+def test_only_hidden_pixels_count_and_they_are_drawn_from_what_is_left():
+    learner = learner_of(MaskedAutoencoding(patch=4, drawn=1))
+    terms, seen = seen_by(learner)
+    criterion, model = learner.criterion, learner.model
+    generator = torch.Generator().manual_seed(0)
+    times = criterion.times(seen, generator)[:, 0]
+    frames = seen.pixels[range(4), times]
+    hidden = criterion.hidden(frames, generator)
+    colour = frames.float().mean((0, 2, 3)).round().to(torch.uint8)[:, None, None]
+    left = torch.where(hidden, colour, frames)
+    drawn = criterion.decoder(model.encoder.moving(model.encoder.features(left)), seen.scene)
+    errors = (drawn - frames / 255).square()[hidden.expand_as(frames)]
+    assert torch.allclose(terms["masked"], errors.mean(), rtol=1e-4)
+
+
 def test_masked_pictures_do_not_enter_the_statistics_that_whole_ones_are_normalised_by():
     learner = learner_of(MaskedAutoencoding(), Features(4))
     norm = next(part for part in learner.model.encoder.modules() if isinstance(part, torch.nn.BatchNorm1d))
@@ -263,6 +350,17 @@ def test_masked_pictures_do_not_enter_the_statistics_that_whole_ones_are_normali
     assert norm.momentum == 0.1
     learner.see(pixels, actions, SCENE_AT)
     assert not torch.equal(norm.running_mean, before)
+
+
+def test_what_is_drawn_of_an_imagined_state_is_the_frame_of_its_moment():
+    learner = learner_of(NextFrame(drawn=3))
+    terms, seen = seen_by(learner)
+    errors = []
+    for window in range(4):
+        for time in {0, 1, 2, 3} - {int(SCENE_AT[window])}:
+            drawn = learner.criterion.decoder(seen.imagined[window, time][None], seen.scene[window][None])
+            errors.append((drawn - seen.pixels[window, time] / 255).square().mean())
+    assert torch.allclose(terms["next_frame"], torch.stack(errors).mean(), rtol=1e-4)
 
 
 def test_next_frames_are_drawn_of_what_was_imagined_and_what_moves_can_weigh_more():

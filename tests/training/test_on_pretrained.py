@@ -113,6 +113,40 @@ def test_a_video_network_sees_the_models_frames(store, tmp_path):
         )
 
 
+def test_a_head_cannot_be_learned_by_windows_that_a_history_predicts(dinov2, store, tmp_path):
+    perception = from_pretrained(dinov2, size=4)
+    recipe = replace(new_recipe(perception, HISTORY), representation=recipes.get("smoke").representation)
+    with pytest.raises(ValueError, match=r"a predictor that does not look back; got History.*Give Sketched"):
+        telos.train(store, recipe, tmp_path)
+
+
+def test_the_recipe_on_a_pretrained_network_is_told_which_by_name(dinov2, store, tmp_path):
+    recipe = recipes.get("dino-wm", encoder=str(dinov2))
+    perception = recipe.architecture.perception
+    assert (perception.pixels.resolution, perception.tokens) == (28, 16)
+    assert recipe.architecture.predictor.tokens == 16
+    short = replace(
+        recipe,
+        prediction=replace(recipe.prediction, optimisation=Optimisation(steps=2, batch=4)),
+        heads=Heads(labels=30, readout_steps=3, decoder=Optimisation(steps=2, batch=5)),
+    )
+    model = telos.train(store, short, tmp_path)
+    assert model.config.state_size == 16 * 24
+    last = json.loads((tmp_path / "metrics.jsonl").read_text().splitlines()[0])
+    assert (last["stage"], last["step"]) == ("prediction", 2)
+    assert last["rank"] > 1
+    assert last["within_episode_variance"] > 0.01
+
+
+def test_the_recipe_on_dinov2_needs_no_network_before_it_trains():
+    perception = recipes.get("dino-wm").architecture.perception
+    assert perception.source == "facebook/dinov2-small"
+    assert perception.pose_size == 16 * 384
+    bare = replace(perception, source="").build(channels=3, image_size=(64, 64), frames=1)
+    assert 21e6 < sum(value.numel() for value in bare.network.parameters()) < 23e6
+    assert len(bare.blocks()) == 12
+
+
 @pytest.mark.parametrize("settings", [{"size": 4}, {"frozen": False}])
 def test_what_is_to_be_trained_needs_a_stage(dinov2, store, tmp_path, settings):
     with pytest.raises(ValueError, match=r"representation must be given .*got None"):

@@ -40,7 +40,11 @@ def small(name):
         stage = Sketched(optimisation=replace(FEW, clip=1.0), slices=8)
         return replace(lewm, architecture=parts, representation=stage, heads=HEADS)
     smoke = recipes.get("smoke")
-    method = {"rooms": methods.VarianceCovariance(), "masked": methods.MaskedAutoencoding()}[name]
+    method = {
+        "rooms": methods.VarianceCovariance(),
+        "masked": methods.MaskedAutoencoding(),
+        "taught": methods.DINO(head=methods.Head(hidden=16, size=8), classes=12),
+    }[name]
     first = replace(smoke.representation, optimisation=FEW, method=method)
     prediction = replace(smoke.prediction, optimisation=FEW)
     return replace(smoke, representation=first, prediction=prediction, heads=HEADS)
@@ -165,6 +169,7 @@ def pair(rank, data, folder):
         for name, settings in (
             ("rooms", {}),
             ("masked", {}),
+            ("taught", {}),
             ("sketched", {}),
             ("sharded", {"sharding": "full", "micro_batches": 2}),
             ("resumed", {}),

@@ -85,9 +85,9 @@ class Criterion(nn.Module, ABC):
 class Head:
     """A network between states and a loss, thrown away after training: projector, expander.
 
-    What it is given is first brought to the deviation one, by one number for the whole batch: before anything
-    is learned windows of keypoints vary by a hundredth, and a network with biases would not see them. Behind that
-    it is layer-normalised, where the papers normalise over the batch.
+    What it is given is first brought to the deviation one, by one number for the whole batch: before
+    anything is learned windows of keypoints vary by a hundredth, which a network with biases would not see.
+    Behind that it is layer-normalised, where the papers normalise over the batch.
     """
 
     hidden: int = 256
