@@ -163,6 +163,9 @@ def _read(source: str, read: Any) -> Any:
     logger = logging.getLogger("transformers")
     level = logger.level
     logger.setLevel(logging.ERROR)
+    bars = importlib.import_module("transformers.utils.logging")
+    shown = bars.is_progress_bar_enabled()
+    bars.disable_progress_bar()
     try:
         return read()
     except (OSError, ValueError, KeyError, RuntimeError) as error:
@@ -172,6 +175,8 @@ def _read(source: str, read: Any) -> Any:
         ) from error
     finally:
         logger.setLevel(level)
+        if shown:
+            bars.enable_progress_bar()
 
 
 def _transformers() -> Any:

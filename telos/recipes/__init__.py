@@ -72,7 +72,9 @@ def _imported(name: str) -> Callable[..., Any]:
         ) from error
     found = vars(module).get(attribute)
     if not callable(found):
-        known = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
+        known = [
+            key for key, value in vars(module).items() if getattr(value, "__module__", "") == module_name
+        ]
         raise UnknownName(f"recipe in {module_name}", attribute, known)
     return found
 
