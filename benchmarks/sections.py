@@ -208,7 +208,7 @@ PLACES = {"clean": "As it is", "television": "With a television", "background": 
 
 def representation(result: Result) -> str:
     """What each method knows and what can be planned with it, in every world; seeds together."""
-    parts = []
+    parts = [_in_all_worlds(result["rows"])]
     for world, place in PLACES.items():
         rows = [row for row in result["rows"] if row["world"] == world]
         for group, title in GROUPS.items():
@@ -222,22 +222,44 @@ def representation(result: Result) -> str:
     told = (
         f"The floors: doing nothing {_percent(noop)}, acting at random {_percent(random)}, always telling "
         f"the mean place {probe:.1f} px. Probe: a small network on 2,000 labels, held-out layouts. Ahead: "
-        "the error of where the readout says that the dot is, five blocks (20 steps) on. Both and RankMe "
-        "are means over seeds, after the stroke the worst seed; success is of all seeds' tasks together."
+        "the error of where the readout says that the dot is, five blocks (20 steps) on. Deviation: of states "
+        "of held-out episodes. All of these and RankMe are means over seeds; success is of all seeds' tasks "
+        "together, and so is its interval, which therefore says nothing of what another training would give. "
+        "After the stroke, where there are several: the worst seed."
     )
     return "\n\n".join(
         [*parts, told, f"Made by `{result['command']}`; [file](../results/representation.json)."]
     )
 
 
+def _in_all_worlds(rows: list[Any]) -> str:
+    """Each method's probe errors and successes, beside inverse dynamics and alone, world by world."""
+    head = ["method", "kind", *(f"probe: {place.lower()}" for place in PLACES.values())]
+    head += [f"success: {place.lower()}" for place in PLACES.values()]
+    head += [f"probe, alone: {place.lower()}" for place in PLACES.values()]
+    lines = [_line(head), _line(["---"] * len(head))]
+    for name in dict.fromkeys(row["method"] for row in rows if row["group"] == "beside"):
+        cells = [name, next(row["kind"] for row in rows if row["method"] == name)]
+        for key, suffix in (("probe_px", ""), ("success", ""), ("probe_px", ", alone")):
+            for world in PLACES:
+                found = [row[key] for row in rows if (row["method"], row["world"]) == (name + suffix, world)]
+                mean = sum(found) / len(found) if found else 0.0
+                told = _percent(mean) if key == "success" else f"{mean:.2g} px"
+                cells.append(told if found else "")
+        lines.append(_line(cells))
+    return "\n".join(lines)
+
+
 def _methods(rows: list[Any], group: str) -> str:
-    head = ["method", "kind", "probe, px", "RankMe", "ahead, px", "success", "95 % interval", "n", "CPU-s"]
+    head = ["method", "kind", "probe, px", "RankMe", "deviation", "ahead, px", "success", "95 % interval"]
+    head += ["n", "CPU-s"]
     lines = [_line(head), _line(["---"] * len(head))]
     for name in dict.fromkeys(row["method"] for row in rows):
         mine = [row for row in rows if row["method"] == name]
         ahead = [row["open_loop_px"][4] for row in mine]
         n = sum(row["n"] for row in mine)
         successes = sum(round(row["success"] * row["n"]) for row in mine)
+        worst = f" / {_percent(min(row['success'] for row in mine))}" if len(mine) > 1 else ""
         collapsed = sum(row["collapsed"] for row in mine)
         label = "the recipe" if group == "ablation" and name == "variance-covariance" else name
         cells = (
@@ -245,8 +267,9 @@ def _methods(rows: list[Any], group: str) -> str:
             mine[0]["kind"],
             _mean_and_worst([row["probe_px"] for row in mine], max),
             _mean_and_worst([row["rankme"] for row in mine], min),
+            _mean_and_worst([row["std"] for row in mine], min),
             _mean_and_worst(ahead, max),
-            f"**{_percent(successes / n)}**",
+            f"**{_percent(successes / n)}**{worst}",
             _interval(wilson(successes, n)),
             f"{n}",
             f"{sum(row['cpu_seconds_of_training'] for row in mine) / len(mine):.0f}",
@@ -331,7 +354,8 @@ def _error(rows: list[Any], step: int) -> float:
 
 
 def _mean_and_worst(values: list[float], worst: Any) -> str:
-    return f"{sum(values) / len(values):.2f} / {worst(values):.2f}"
+    mean = f"{sum(values) / len(values):.2f}"
+    return f"{mean} / {worst(values):.2f}" if len(values) > 1 else mean
 
 
 def _success(row: Result | None) -> list[str]:
