@@ -222,9 +222,9 @@ def representation(result: Result) -> str:
     told = (
         f"The floors: doing nothing {_percent(noop)}, acting at random {_percent(random)}, always telling "
         f"the mean place {probe:.1f} px. Probe: a small network on 2,000 labels, held-out layouts. Ahead: "
-        "the error of where the readout says that the dot is, five blocks (20 steps) on. Deviation: of states "
-        "of held-out episodes. All of these and RankMe are means over seeds; success is of all seeds' tasks "
-        "together, and so is its interval, which therefore says nothing of what another training would give. "
+        "the error of where the readout says that the dot is, five blocks (20 steps) on. Deviation: of "
+        "states of held-out episodes. All of these and RankMe are means over seeds; success is of all seeds' "
+        "tasks together, and so is its interval, which says nothing of what another training would give. "
         "After the stroke, where there are several: the worst seed."
     )
     return "\n\n".join(

@@ -234,6 +234,10 @@ class Run:
             raise CheckpointError(
                 f"another process is training in {self.folder}. Wait until it ends, or choose another folder."
             ) from error
+        for left in self.folder.glob(
+            f".{STATE}.*.part"
+        ):  # of a save that was killed; this run alone writes here
+            left.unlink(missing_ok=True)
         metadata, tensors = _read(self.folder / STATE)
         if metadata.get("fingerprint", None if tensors else self.fingerprint) != self.fingerprint:
             raise CheckpointError(

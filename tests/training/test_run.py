@@ -107,6 +107,14 @@ def test_a_model_of_another_shape_is_not_resumed(tmp_path):
         Run(tmp_path, torch.nn.Linear(3, 1), "a", seed=0)
 
 
+def test_what_a_killed_save_left_beside_it_is_removed(tmp_path):
+    loop(new_run(tmp_path))
+    left = tmp_path / f".{STATE}.4711.part"
+    left.write_bytes(b"half")
+    assert new_run(tmp_path).finished == ["first"]
+    assert not left.exists()
+
+
 def test_a_full_disk_leaves_the_last_save(tmp_path, monkeypatch):
     loop(new_run(tmp_path))
 
