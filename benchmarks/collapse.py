@@ -29,7 +29,7 @@ from telos.training import Representation
 from telos.training.methods import BYOL, DINO, VJEPA, InfoNCE, Method, VarianceCovariance
 
 RESULT = Path(__file__).parent.parent / "results" / "collapse.json"
-INDICATORS = ("std", "rank", "lidar", "within_episode_variance")
+INDICATORS = ("embedding_spread", "std", "rank", "lidar", "within_episode_variance")
 METHODS: Mapping[str, Method] = {
     "variance-covariance": VarianceCovariance(covariance=1.0),
     "InfoNCE": InfoNCE(),
@@ -63,7 +63,8 @@ def measure(method: Method, seed: int, setting: Setting, folder: Path) -> dict[s
         telos.train(store, recipe, run, seed=seed, allow_collapse=True, save_seconds=1e9)
         rows = [json.loads(line) for line in (Path(run) / "metrics.jsonl").read_text().splitlines()]
     marked = [row for row in rows if row["stage"] == "representation" and "rank" in row]
-    return rounded({name: [row[name] for row in marked] for name in ("step", "loss", *INDICATORS)})
+    told = [name for name in ("step", "loss", *INDICATORS) if name in marked[0]]
+    return rounded({name: [row[name] for row in marked] for name in told})
 
 
 def main() -> None:
@@ -93,7 +94,8 @@ def main() -> None:
         for seed, name in cells:
             row = rows.add((name, seed), partial(measure, METHODS[name], seed, setting, store))
             if row is not None:
-                print(json.dumps({"method": name, "seed": seed} | {key: row[key][-1] for key in INDICATORS}))
+                last = {key: row[key][-1] for key in INDICATORS if key in row}
+                print(json.dumps({"method": name, "seed": seed} | last), flush=True)
 
 
 if __name__ == "__main__":

@@ -72,7 +72,11 @@ def _point(axes: Axes, row: Mapping[str, Any], colour: Any, marker: str) -> None
 def collapse(result: Mapping[str, Any], path: Path) -> None:
     """Each indicator against updates, a column per family; a line is the mean over seeds."""
     families = {"with a teacher": ("V-JEPA", "BYOL"), "with classes": ("DINO",), "by terms": ("var", "Info")}
-    indicators = {"std": "deviation", "rank": "RankMe", "within_episode_variance": "share within windows"}
+    indicators = {
+        "embedding_spread": "spread of embeddings' directions",
+        "std": "deviation of states",
+        "within_episode_variance": "share within windows",
+    }
     figure = Figure(figsize=(4.6 * len(families), 8.0), layout="constrained")
     axes = figure.subplots(len(indicators), len(families), squeeze=False, sharey="row", sharex=True)
     names = list(dict.fromkeys(row["method"] for row in result["rows"]))
@@ -80,12 +84,15 @@ def collapse(result: Mapping[str, Any], path: Path) -> None:
         for name in (name for name in names if name.startswith(begins)):
             mine = [row for row in result["rows"] if row["method"] == name]
             for line, indicator in enumerate(indicators):
+                if indicator not in mine[0]:
+                    continue
                 values = [
                     sum(each) / len(mine) for each in zip(*(row[indicator] for row in mine), strict=True)
                 ]
                 axes[line][column].plot(mine[0]["step"], values, lw=1.5, label=name)
         axes[0][column].set_title(family)
-        axes[0][column].set_yscale("log")
+        for each in axes[:2]:
+            each[column].set_yscale("log")
         axes[-1][column].set_xlabel("updates")
         axes[-1][column].legend(fontsize=8, frameon=False)
     for line, label in enumerate(indicators.values()):

@@ -3,7 +3,7 @@
 from telos.nn import gather
 from telos.ssl.barlow import barlow_twins_loss
 from telos.ssl.contrastive import info_nce_loss
-from telos.ssl.indicators import indicators, lidar, rank_me, spectrum, within_episode_share
+from telos.ssl.indicators import indicators, lidar, rank_me, spectrum, spread, within_episode_share
 from telos.ssl.losses import (
     curvature_loss,
     endpoint_inverse_loss,
@@ -47,6 +47,7 @@ __all__ = [
     "relative_prediction_loss",
     "sigreg",
     "spectrum",
+    "spread",
     "teacher_momentum",
     "temporal_similarity_loss",
     "update_teacher",

@@ -70,6 +70,17 @@ def within_episode_share(states: Tensor) -> float:
 
 
 @torch.no_grad()
+def spread(embeddings: Tensor) -> float:
+    """How far the directions of embeddings `[..., D]` differ: 0 if all are one, 1 if all are as frequent.
+
+    The deviation of normalised embeddings, times the root of D (SimSiam, arXiv 2011.10566, section 4.1): what
+    shows a collapse of methods that compare directions, which leave the scale of states open.
+    """
+    directions = torch.nn.functional.normalize(embeddings.flatten(0, -2).float(), dim=-1)
+    return float(directions.std(0).mean() * directions.shape[-1] ** 0.5)
+
+
+@torch.no_grad()
 def indicators(states: Tensor) -> dict[str, float]:
     """The collapse indicators of a batch of states `[B, T, D]`, by name."""
     flat = states.flatten(0, 1)

@@ -293,6 +293,8 @@ def _representation_step(
         values: dict[str, float | Tensor] = {key: term.detach() for key, term in terms.items()}
         if (number + 1) % INDICATORS_EVERY == 0 or number + 1 == settings.optimisation.steps:
             values |= ssl.indicators(ssl.gather(states))
+            if isinstance(learner, RepresentationLoss) and learner.criterion.embedding is not None:
+                values["embedding_spread"] = ssl.spread(learner.criterion.embedding)
             suspected = suspected + 1 if has_collapsed(values) else 0
             late = number + 1 > settings.optimisation.steps // 3
             if suspected >= SUSPECTED and late and not allow_collapse:
@@ -306,7 +308,8 @@ def has_collapsed(values: Mapping[str, float | Tensor]) -> bool:
     """Whether the indicators of `telos.ssl.indicators` are those of a representation that says nothing.
 
     Keypoints vary by 0.01 before anything is learned, and methods that leave the scale of states open
-    may keep them there; those that have collapsed vary by 0.001 and less (`python -m benchmarks.collapse`).
+    may keep them there; those that have collapsed vary by 0.001 and less. Where a head's embeddings collapse
+    ("embedding_spread"), what is asked beside the method may still hold the states.
     """
     return float(values["std"]) < 0.002 or float(values["within_episode_variance"]) < 0.002
 

@@ -99,3 +99,11 @@ def test_lidar_of_states_with_more_numbers_than_samples_is_that_of_the_space_the
     # Scale does not count, but the ridge is of a state's mean variance, which the empty dimensions thin out.
     assert ssl.lidar(wide, ridge=8e-5 * 80) == pytest.approx(ssl.lidar(states, ridge=8e-5), rel=1e-3)
     assert 1 < ssl.lidar(torch.randn(4, 3, 100_000, generator=generator)) <= 3.01
+
+
+def test_spread_is_one_where_directions_are_all_as_frequent_and_none_where_they_are_one():
+    assert ssl.spread(noise(4000, 5, 16)) == pytest.approx(1.0, abs=0.01)
+    scales = torch.rand(64, 1, 1, generator=torch.Generator().manual_seed(0)) + 0.1
+    assert ssl.spread(scales * noise(1, 1, 16).expand(64, 3, 16)) == pytest.approx(0.0, abs=1e-5)
+    narrow = torch.ones(16) + 0.1 * noise(400, 16)
+    assert 0.05 < ssl.spread(narrow) < 0.2

@@ -406,3 +406,19 @@ def test_hidden_patches_are_whole_many_and_all_that_counts():
 def test_settings_that_cannot_work_are_refused(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+@pytest.mark.parametrize("kind", [VICReg, BarlowTwins, MMCR, WMSE, BYOL, VJEPA, DINO, InfoNCE])
+@pytest.mark.parametrize("collapsed", [False, True])
+def test_where_a_head_says_the_same_of_everything_its_embeddings_show_it(kind, collapsed):
+    learner = learner_of(method(kind))
+    if collapsed:
+        with torch.no_grad():
+            for name, value in learner.criterion.named_parameters():
+                if name.endswith("7.weight"):  # the last layer's
+                    value.zero_()
+    seen_by(learner)
+    embedding = learner.criterion.embedding
+    assert embedding.flatten(0, -2).shape[0] == 12
+    assert not embedding.requires_grad
+    assert (ssl.spread(embedding) < 0.02) == collapsed

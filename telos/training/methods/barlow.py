@@ -36,4 +36,5 @@ class BarlowCriterion(Criterion):
     def forward(self, model: Model, seen: Seen, generator: torch.Generator) -> dict[str, Tensor]:
         """How far the cross-correlation is from the identity."""
         one, other = (self.projector(view) for view in seen.views())
+        self.noted(other)
         return {"cross_correlation": ssl.barlow_twins_loss(one, other, redundancy=self.redundancy)}

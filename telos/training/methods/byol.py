@@ -45,5 +45,6 @@ class BYOLCriterion(TaughtCriterion):
         """The distance from the teacher's embedding."""
         told = self.predictor(self.told(seen))
         if self.own:
-            return {"distance": 2 - 2 * cosine_similarity(told, self.head(seen.views()[1]), dim=-1).mean()}
+            other = self.noted(self.head(seen.views()[1]))
+            return {"distance": 2 - 2 * cosine_similarity(told, other, dim=-1).mean()}
         return {"distance": ssl.byol_loss(told, self.taught(model, seen))}

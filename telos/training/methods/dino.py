@@ -45,6 +45,7 @@ class DINOCriterion(TaughtCriterion):
     def forward(self, model: Model, seen: Seen, generator: torch.Generator) -> dict[str, Tensor]:
         """The cross-entropy of the student's scores."""
         taught, settings = self.taught(model, seen), self.settings
+        self.noted(((taught - self.centre) / settings.teacher_temperature).softmax(-1))
         found = ssl.dino_loss(
             self.told(seen),
             taught,

@@ -40,4 +40,5 @@ class InfoNCECriterion(Criterion):
     def forward(self, model: Model, seen: Seen, generator: torch.Generator) -> dict[str, Tensor]:
         """How badly what happened is told from the rest."""
         one, other = (self.projector(view) for view in seen.views())
+        self.noted(other)
         return {"contrast": ssl.info_nce_loss(one, other, temperature=self.temperature)}

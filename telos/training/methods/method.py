@@ -72,6 +72,12 @@ class Criterion(nn.Module, ABC):
     def __init__(self, weights: Mapping[str, float], *, detached: bool = False) -> None:
         super().__init__()
         self.weights, self.detached = dict(weights), detached
+        self.embedding: Tensor | None = None
+
+    def noted(self, embedding: Tensor) -> Tensor:
+        """An embedding `[..., E]` of what was observed, kept for the indicators; it is returned."""
+        self.embedding = embedding.detach()
+        return embedding
 
     @abstractmethod
     def forward(self, model: Model, seen: Seen, generator: torch.Generator) -> dict[str, Tensor]:

@@ -37,5 +37,6 @@ class MMCRCriterion(Criterion):
     def forward(self, model: Model, seen: Seen, generator: torch.Generator) -> dict[str, Tensor]:
         """Minus the nuclear norm of the centroids, as a share of its bound: -1 at best."""
         views = torch.stack([self.projector(view).flatten(0, 1) for view in seen.views()], dim=1)  # [N, 2, D]
+        self.noted(views[:, 1])
         samples, _, size = views.shape
         return {"capacity": ssl.mmcr_loss(views) / (samples * min(samples, size)) ** 0.5}

@@ -45,7 +45,7 @@ class TaughtCriterion(Criterion):
         assert isinstance(self.teacher, Encoder)
         with model.precision():
             moving = self.teacher.moving(self.teacher.features(seen.pixels.flatten(0, 1)))
-        return self.teacher_head(seen.view(moving.unflatten(0, seen.pixels.shape[:2])))
+        return self.noted(self.teacher_head(seen.view(moving.unflatten(0, seen.pixels.shape[:2]))))
 
     def after_step(self, model: Model, *, step: int, steps: int) -> None:
         """Move the teacher a little towards the student; without momentum, all the way, at every step."""

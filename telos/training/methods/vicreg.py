@@ -40,6 +40,7 @@ class VICRegCriterion(Criterion):
     def forward(self, model: Model, seen: Seen, generator: torch.Generator) -> dict[str, Tensor]:
         """Invariance, variance, covariance."""
         one, other = (self.expander(view) for view in seen.views())
+        self.noted(other)
         return {
             "invariance": (one - other).square().mean(),
             "variance": ssl.variance_loss(one) + ssl.variance_loss(other),

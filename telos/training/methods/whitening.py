@@ -40,5 +40,6 @@ class WMSECriterion(Criterion):
     def forward(self, model: Model, seen: Seen, generator: torch.Generator) -> dict[str, Tensor]:
         """The distance of whitened views."""
         one, other = (self.projector(view).flatten(0, 1) for view in seen.views())
+        self.noted(other)
         found = ssl.wmse_loss(one, other, generator, together=self.together, repeats=self.repeats)
         return {"whitened": found}
