@@ -72,12 +72,8 @@ def _point(axes: Axes, row: Mapping[str, Any], colour: Any, marker: str) -> None
 def collapse(result: Mapping[str, Any], path: Path) -> None:
     """Each indicator against updates, a column per family; a line is the mean over seeds."""
     families = {"with a teacher": ("V-JEPA", "BYOL"), "with classes": ("DINO",), "by terms": ("var", "Info")}
-    indicators = {
-        "embedding_spread": "spread of embeddings' directions",
-        "std": "deviation of states",
-        "within_episode_variance": "share within windows",
-    }
-    figure = Figure(figsize=(4.6 * len(families), 8.0), layout="constrained")
+    indicators = {"embedding_spread": "spread of embeddings' directions", "std": "deviation of states"}
+    figure = Figure(figsize=(4.6 * len(families), 6.4), layout="constrained")
     axes = figure.subplots(len(indicators), len(families), squeeze=False, sharey="row", sharex=True)
     names = list(dict.fromkeys(row["method"] for row in result["rows"]))
     for column, (family, begins) in enumerate(families.items()):
@@ -91,7 +87,7 @@ def collapse(result: Mapping[str, Any], path: Path) -> None:
                 ]
                 axes[line][column].plot(mine[0]["step"], values, lw=1.5, label=name)
         axes[0][column].set_title(family)
-        for each in axes[:2]:
+        for each in axes:
             each[column].set_yscale("log")
         axes[-1][column].set_xlabel("updates")
         axes[-1][column].legend(fontsize=8, frameon=False)
