@@ -5,14 +5,13 @@
 
 TwoRooms with walls drawn anew, as it is, with a television of moving noise, and on a moving textured floor.
 One encoder and one predictor, those of the recipe `rooms`, learn by each method of `telos.training.methods`
-for the same number of updates from the same experience, a quarter of them one block ahead and then five.
-Then all predictors learn on alike from the frozen states, and all are planned with alike, towards the same
-goals in layouts never seen. Three groups of rows:
+for the same number of updates from the same experience. Then all predictors learn on alike from the frozen
+states, and all are planned with alike, towards the same goals in layouts never seen. Three groups of rows:
 
-- `beside`: every method beside the same inverse dynamics and temporal similarity, and an encoder that
-  learned nothing.
-- `alone`: every method by itself.
-- `ablation`: the recipe with one thing changed.
+- `beside`: every method beside the same inverse dynamics and temporal similarity, which go first, and an
+  encoder that learned nothing.
+- `alone`: every method by itself, from the first update on; a quarter of them one block ahead, then five.
+- `ablation`: the recipe with one thing changed; and three methods that count from the first update on.
 
 A row is one method, world and training seed. It is kept in `results/representation.json` when it is
 measured: stopped, the same command goes on, and run twice at once the two share the work.
@@ -113,6 +112,7 @@ class Variant:
     weights: Weights = field(default_factory=Weights)
     around_window_mean: bool = True
     ahead: tuple[int, ...] | None = (1, 5, 5, 5)  # blocks, each for a quarter of the updates
+    joins: float = 0.4  # the share of the updates after which the method counts
     trained: bool = True
 
 
@@ -122,9 +122,13 @@ def variants() -> dict[str, Variant]:
     main, kind = METHODS["variance-covariance"][1], "regularised"
     assert isinstance(main, VarianceCovariance)
     found["untrained"] = Variant("beside", "untrained", main, trained=False)
-    found |= {f"{n}, alone": Variant("alone", k, m, NOTHING) for n, (k, m) in METHODS.items()}
+    found |= {f"{n}, alone": Variant("alone", k, m, NOTHING, joins=0.0) for n, (k, m) in METHODS.items()}
+    at_once = Variant("alone", kind, main, NOTHING, ahead=None, joins=0.0)
+    found["variance-covariance, alone, five blocks ahead at once"] = at_once
+    for name in ("variance-covariance", "VICReg", "next frame"):
+        found[f"{name}, from the start"] = replace(found[name], group="ablation", joins=0.0)
     changes = {
-        "no inverse dynamics": {"weights": Weights(inverse=0.0)},
+        "no inverse dynamics": {"weights": Weights(inverse=0.0), "joins": 0.0},
         "no variance": {"method": replace(main, variance=0.0)},
         "no prediction": {"method": replace(main, prediction=0.0)},
         "no temporal similarity": {"weights": Weights(temporal=0.0)},
@@ -132,7 +136,6 @@ def variants() -> dict[str, Variant]:
         "with straightening": {"weights": Weights(curvature=0.1)},
         "end-point inverse dynamics": {"weights": Weights(inverse=0.0, endpoint=Weights().inverse)},
         "compared across windows": {"around_window_mean": False},
-        "five blocks ahead at once": {"ahead": None},
     }
     plain = Variant("ablation", kind, main)
     return found | {name: replace(plain, **change) for name, change in changes.items()}
@@ -157,6 +160,7 @@ def recipe_of(variant: Variant, world: str, setting: Setting) -> Recipe:
             weights=variant.weights,
             around_window_mean=variant.around_window_mean,
             ahead=variant.ahead,
+            joins=variant.joins,
         ),
         prediction=replace(
             rooms.prediction,

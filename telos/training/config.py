@@ -85,6 +85,9 @@ class Representation:
     from the window's first), and not all from the first. Several numbers are a curriculum, each for an equal
     part of the updates: (1, 8) first learns what can be predicted at all, then what has to be precise for it.
     Where actions tell little or nothing of what moves, nothing may be learned from long predictions alone.
+
+    With `joins`, what is asked beside the method (inverse dynamics) goes first. Beside noise that can be half
+    foretold, a method may otherwise settle on that before it has met what actions move.
     """
 
     optimisation: Optimisation = field(
@@ -93,11 +96,14 @@ class Representation:
     horizon: int = 5  # predictor steps per window
     ahead: tuple[int, ...] | None = None  # over how many each state is imagined; None: from the first on
     method: Method = field(default_factory=VarianceCovariance)
+    joins: float = 0.0  # the share of the updates after which the method counts; before it, the weights alone
     weights: Weights = field(default_factory=Weights)
     around_window_mean: bool = True  # what the method compares: how windows vary, not how they differ
 
     def __post_init__(self) -> None:
         _check_horizon(self.horizon)
+        if not 0 <= self.joins < 1:
+            raise ValueError(f"joins must be a share of the updates, from 0 to below 1; got {self.joins}.")
         if self.ahead is not None and (not self.ahead or min(self.ahead) < 1):
             raise ValueError(
                 "ahead must be None, or one or more numbers of predictor steps, each at least 1; got "

@@ -71,11 +71,16 @@ class RepresentationLoss(nn.Module):
         """
         seen = self.see(pixels, actions, scene_at, progress=progress)
         terms = self.criterion(self.model, seen, generator)
-        weights = dict(self.criterion.weights)
+        weights = self._method_weights(progress)
         for name, term in self.beside(seen, actions).items():
             terms[name], weights[name] = term, getattr(self.settings.weights, name)
         loss = torch.stack([weights[name] * term for name, term in terms.items()]).sum()
         return loss, terms, seen.observed.detach()
+
+    def _method_weights(self, progress: float) -> dict[str, float]:
+        """What the terms weigh: nothing until the method joins, but they are there (DDP wants all parts)."""
+        joined = float(progress >= self.settings.joins)
+        return {name: joined * weight for name, weight in self.criterion.weights.items()}
 
     def after_step(self, *, step: int, steps: int) -> None:
         """The optimiser has taken step `step`, from 1 to `steps`: a teacher may follow."""
