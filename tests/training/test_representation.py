@@ -161,3 +161,22 @@ def test_how_far_ahead_states_are_imagined_grows_as_training_goes_on():
 def test_imagining_no_step_ahead_is_refused(ahead):
     with pytest.raises(ValueError, match="ahead must be None, or one or more"):
         Representation(ahead=ahead)
+
+
+def test_until_the_method_joins_what_is_beside_it_is_learned_alone():
+    settings = Representation(joins=0.5)
+    learner = RepresentationLoss(new_model(), settings)
+    told = partial(learner, *batch(), scene_at=SCENE_AT, generator=torch.Generator())
+    before, terms, _ = told(progress=0.49)
+    beside = ("inverse", "temporal")
+    expected = sum(getattr(settings.weights, name) * terms[name] for name in beside)
+    assert set(terms) > set(beside)
+    assert torch.allclose(before, expected)
+    after, _, _ = told(progress=0.5)
+    assert torch.allclose(after, expected + terms["prediction"] + terms["variance"])
+
+
+@pytest.mark.parametrize("joins", [-0.1, 1.0])
+def test_a_method_joins_within_the_updates(joins):
+    with pytest.raises(ValueError, match="joins must be a share of the updates"):
+        Representation(joins=joins)
