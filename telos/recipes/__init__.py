@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import inspect
 from collections.abc import Callable
 from dataclasses import replace
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from telos.errors import TelosError, UnknownName
+from telos.imports import imported
 from telos.recipes.lewm import lewm, lewm_short
 from telos.recipes.orbits import orbits
 from telos.recipes.pretrained import dino_wm
@@ -60,22 +60,13 @@ def get(name: str, *, encoder: str | Path | None = None) -> Recipe:
 
 
 def _imported(name: str) -> Callable[..., Any]:
-    module_name, _, attribute = name.partition(":")
-    try:
-        module = importlib.import_module(module_name)
-    except ModuleNotFoundError as error:
-        if error.name is None or not f"{module_name}.".startswith(f"{error.name}."):
-            raise
-        raise TelosError(
-            f"There is no module {error.name} to import the recipe '{name}' from. Install it, or run from "
-            "the folder that holds it (or put that folder on PYTHONPATH)."
-        ) from error
+    module, attribute = imported(name, "the recipe ")
     found = vars(module).get(attribute)
     if not callable(found):
         known = [
-            key for key, value in vars(module).items() if getattr(value, "__module__", "") == module_name
+            key for key, value in vars(module).items() if getattr(value, "__module__", "") == module.__name__
         ]
-        raise UnknownName(f"recipe in {module_name}", attribute, known)
+        raise UnknownName(f"recipe in {module.__name__}", attribute, known)
     return found
 
 

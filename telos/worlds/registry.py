@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import importlib
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 import gymnasium
 
 from telos.errors import UnknownName, WorldError
+from telos.imports import imported
 from telos.types import World
 from telos.worlds.adapter import GymAdapter
 from telos.worlds.checked import Checked
@@ -60,20 +60,11 @@ def make(name: str, num: int = 1) -> World:
 
 
 def _imported(name: str, num: int) -> World:
-    module_name, _, attribute = name.partition(":")
-    try:
-        module = importlib.import_module(module_name)
-    except ModuleNotFoundError as error:
-        if error.name is None or not f"{module_name}.".startswith(f"{error.name}."):
-            raise
-        raise WorldError(
-            f"There is no module {error.name} to import '{name}' from. Install it, or run from the folder "
-            "that holds it (or put that folder on PYTHONPATH)."
-        ) from error
+    module, attribute = imported(name, "", WorldError)
     if attribute in gymnasium.registry:  # Gymnasium's own form, "package:Id-v0": importing registers
         return GymWorld(attribute, num, id=name)
     if attribute not in vars(module):
-        raise UnknownName(f"world in {module_name}", attribute, _candidates(vars(module)))
+        raise UnknownName(f"world in {module.__name__}", attribute, _candidates(vars(module)))
     thing: Any = vars(module)[attribute]
     if isinstance(thing, type) and issubclass(thing, GymAdapter):
         if not thing.env:
