@@ -313,15 +313,19 @@ def test_dinos_centre_follows_the_teachers_scores():
     assert torch.allclose(learner.criterion.centre, 0.1 * scores, atol=1e-6)
 
 
-def test_an_autoencoder_draws_frames_other_than_the_one_with_the_scene():
-    learner = learner_of(Reconstruction(drawn=3))
+@pytest.mark.parametrize(
+    ("kind", "states", "term"),
+    [(Reconstruction, "observed", "reconstruction"), (NextFrame, "imagined", "next_frame")],
+)
+def test_a_state_is_drawn_as_the_frame_of_its_moment_but_for_the_one_with_the_scene(kind, states, term):
+    learner = learner_of(kind(drawn=3))
     terms, seen = seen_by(learner)
-    errors = []
+    moments, errors = getattr(seen, states), []
     for window in range(4):
         for time in {0, 1, 2, 3} - {int(SCENE_AT[window])}:
-            drawn = learner.criterion.decoder(seen.observed[window, time][None], seen.scene[window][None])
+            drawn = learner.criterion.decoder(moments[window, time][None], seen.scene[window][None])
             errors.append((drawn - seen.pixels[window, time] / 255).square().mean())
-    assert torch.allclose(terms["reconstruction"], torch.stack(errors).mean(), rtol=1e-4)
+    assert torch.allclose(terms[term], torch.stack(errors).mean(), rtol=1e-4)
 
 
 def test_only_hidden_pixels_count_and_they_are_drawn_from_what_is_left():
@@ -350,17 +354,6 @@ def test_masked_pictures_do_not_enter_the_statistics_that_whole_ones_are_normali
     assert norm.momentum == 0.1
     learner.see(pixels, actions, SCENE_AT)
     assert not torch.equal(norm.running_mean, before)
-
-
-def test_what_is_drawn_of_an_imagined_state_is_the_frame_of_its_moment():
-    learner = learner_of(NextFrame(drawn=3))
-    terms, seen = seen_by(learner)
-    errors = []
-    for window in range(4):
-        for time in {0, 1, 2, 3} - {int(SCENE_AT[window])}:
-            drawn = learner.criterion.decoder(seen.imagined[window, time][None], seen.scene[window][None])
-            errors.append((drawn - seen.pixels[window, time] / 255).square().mean())
-    assert torch.allclose(terms["next_frame"], torch.stack(errors).mean(), rtol=1e-4)
 
 
 def test_next_frames_are_drawn_of_what_was_imagined_and_what_moves_can_weigh_more():
