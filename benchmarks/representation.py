@@ -1,6 +1,7 @@
 """What makes planning work, and what is known when most pixels cannot be predicted.
 
-    python -m benchmarks.representation [--world NAME ...] [--method NAME ...] [--seed N ...] [--folder ...]
+    python -m benchmarks.representation [--group NAME ...] [--world NAME ...] [--seed N ...] [--folder ...]
+    python -m benchmarks.representation --method NAME ... [--world NAME ...] [--seed N ...] [--folder ...]
     python -m benchmarks.representation --quick
 
 TwoRooms with walls drawn anew, as it is, with a television of moving noise, and on a moving textured floor.
@@ -10,8 +11,9 @@ states, and all are planned with alike, towards the same goals in layouts never 
 
 - `beside`: every method beside the same inverse dynamics and temporal similarity, which go first, and an
   encoder that learned nothing.
-- `alone`: every method by itself, from the first update on; a quarter of them one block ahead, then five.
 - `ablation`: the recipe with one thing changed; and three methods that count from the first update on.
+- `alone`, which is measured when it is asked for: every method by itself, from the first update on; a quarter
+  of them one block ahead, then five.
 
 A row is one method, world and training seed. It is kept in `results/representation.json` when it is
 measured: stopped, the same command goes on, and run twice at once the two share the work.
@@ -82,6 +84,7 @@ METHODS: Mapping[str, tuple[str, Method]] = {
     "next frame": ("generative", NextFrame()),
     "masked autoencoding": ("generative", MaskedAutoencoding()),
 }
+GROUPS = ("beside", "ablation", "alone")
 TOLD = ("method", "world", "seed", "probe_px", "rankme", "success")
 NOTHING = Weights(inverse=0.0, temporal=0.0)
 
@@ -106,7 +109,7 @@ QUICK = Setting(episodes=16, representation=6, prediction=4, batch=8, tasks=2, h
 class Variant:
     """What a row's representation is learned by."""
 
-    group: str  # "beside", "alone" or "ablation"
+    group: str  # of GROUPS
     kind: str
     method: Method
     weights: Weights = field(default_factory=Weights)
@@ -270,7 +273,10 @@ def main() -> None:
     )
     known = variants()
     parser.add_argument("--world", nargs="+", choices=WORLDS, default=[*WORLDS])
-    parser.add_argument("--method", nargs="+", choices=known, default=[*known], metavar="NAME")
+    parser.add_argument("--group", nargs="+", choices=GROUPS, default=["beside", "ablation"])
+    parser.add_argument(
+        "--method", nargs="+", choices=known, metavar="NAME", help="these alone, of whatever group"
+    )
     parser.add_argument("--seed", nargs="+", type=int, choices=Setting.seeds, default=None)
     parser.add_argument("--folder", type=Path, default=Path("runs/representation"), help="for experience")
     parser.add_argument("--quick", action="store_true", help="little of everything; nothing is kept")
@@ -287,7 +293,8 @@ def main() -> None:
         header(setting, command="python -m benchmarks.representation"),
         folder / "locks",
     )
-    cells: product[Any] = product(given.seed or setting.seeds, given.world, given.method)
+    methods = given.method or [name for name, variant in known.items() if variant.group in given.group]
+    cells: product[Any] = product(given.seed or setting.seeds, given.world, methods)
     for seed, world, name in cells:
         make = partial(measure, known[name], WORLDS[world], seed, setting, folder)
         if (row := rows.add((name, world, seed), make)) is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from telos.cli import console
 from telos.errors import TelosError
 
 if TYPE_CHECKING:
@@ -20,7 +21,13 @@ def planning(model: Path, recipe: str | None) -> Configurator:
     if recipe is not None:
         return recipes.get(recipe).configurator
     made_by = read_checkpoint_config(model).get("provenance", {}).get("recipe", {}).get("name")
+    if not made_by:
+        return Configurator()
     try:
-        return recipes.get(made_by).configurator if made_by else Configurator()
-    except TelosError:
-        return Configurator()  # trained with a recipe of the user's own, which cannot be found here
+        return recipes.get(made_by).configurator
+    except TelosError as error:  # a recipe of the user's own
+        console.say(
+            f"Planned as by default: the recipe that {model} was trained with is not found here ({error}) "
+            "Give --recipe to plan as it says."
+        )
+        return Configurator()

@@ -76,7 +76,7 @@ def train(
 
 def kept(out: Path) -> str:
     """What Ctrl-C leaves of a training run."""
-    return f"Training is saved in {out}, at most half a minute ago; the same command continues."
+    return f"Training is saved in {out}; the same command continues where it stopped."
 
 
 def show(model: Model) -> None:

@@ -144,16 +144,23 @@ class Processes:
 
     @contextmanager
     def interruptible(self) -> Iterator[list[bool]]:
-        """What is yielded is not empty once Ctrl-C was pressed, with several processes: they stop together.
+        """What is yielded is not empty once Ctrl-C was pressed: processes then stop together, after a step.
 
-        Alone, in a thread, or where something else handles SIGINT, that stays as it is.
+        A second one stops a process that is alone at once. In a thread, or where something else handles
+        SIGINT, that stays as it is.
         """
         asked: list[bool] = []
         ours = threading.current_thread() is threading.main_thread()
-        if self.count == 1 or not ours or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        if not ours or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
             yield asked
             return
-        signal.signal(signal.SIGINT, lambda *_: asked.append(True))
+
+        def ask(*_: object) -> None:
+            if asked and self.count == 1:
+                raise KeyboardInterrupt
+            asked.append(True)
+
+        signal.signal(signal.SIGINT, ask)
         try:
             yield asked
         finally:

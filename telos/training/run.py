@@ -132,7 +132,8 @@ class Run:
         """Optimise `parameters` by `step` for `optimisation.steps` steps; does nothing if finished before.
 
         The state is saved after every `save_seconds` CPU seconds of the first process, and at the end of the
-        stage. With several processes gradients are averaged over them, and Ctrl-C ends all after the step.
+        stage. With several processes gradients are averaged over them. Ctrl-C ends all after the step, which
+        is saved too.
 
         Args:
             shardable: all of the model that `step` uses it calls as modules, so its weights may be sharded.
@@ -182,7 +183,7 @@ class Run:
                 if self.step % every == 0 or self.step == optimisation.steps:
                     sums = self._log({"loss": loss.detach(), **values})
                 progress(name, self.step, optimisation.steps, **({"loss": sums["loss"]} if sums else {}))
-                if due:
+                if due or stop:
                     self.save(optimiser)
                     saved = self.clock.own
                 if stop:

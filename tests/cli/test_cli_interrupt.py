@@ -6,6 +6,8 @@ import subprocess
 import sys
 import time
 
+from safetensors import safe_open
+
 from telos.cli import main
 from telos.data import EpisodeStore
 from telos.model import Model
@@ -67,6 +69,9 @@ def test_ctrl_c_while_training_leaves_a_run_that_continues(tmp_path):
     said = interrupt(start(*arguments, code=code), lambda: lines(tmp_path / "metrics.jsonl") > 0)
     assert "the same command continues" in said
     assert not (tmp_path / "model").exists()
+    with safe_open(tmp_path / "trainer.safetensors", framework="pt") as kept:
+        reached = int(kept.metadata()["step"])  # long before a save is due
+    assert 20 * lines(tmp_path / "metrics.jsonl") <= reached < 20 * lines(tmp_path / "metrics.jsonl") + 20
     again = start(*arguments, code=code)
     assert again.wait(timeout=300) == 0, again.communicate()[1]
     again.communicate()

@@ -1,12 +1,16 @@
 """telos collect, train, evaluate and plan, one after the other, with the smallest recipe."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from telos import recipes
 from telos.cli import main
+from telos.cli.models import planning
+from telos.configurator import Configurator
 from telos.evaluation import Evaluation
 from telos.model import Model
 from telos.worlds import make
@@ -137,3 +141,16 @@ def test_a_picture_of_another_size_is_an_error_that_says_both_sizes(run, tmp_pat
     given = ["--start-image", str(tmp_path / "small.png"), "--goal", "agent_xy=1,1"]
     assert main(["plan", "--model", str(run / "model"), *given]) == 1
     assert "64 x 64 pixels, as the model's frames are; got 32 x 48" in capsys.readouterr().err
+
+
+def test_a_model_whose_own_recipe_is_gone_says_how_it_is_planned_with(run, tmp_path, capsys):
+    shutil.copytree(run / "model", tmp_path / "model")
+    config = json.loads((tmp_path / "model" / "config.json").read_text())
+    config["provenance"]["recipe"]["name"] = "my_recipes:gone"
+    (tmp_path / "model" / "config.json").write_text(json.dumps(config))
+    assert planning(tmp_path / "model", None) == Configurator()
+    said = " ".join(capsys.readouterr().err.split())
+    assert "There is no module my_recipes" in said
+    assert "Give --recipe" in said
+    assert planning(tmp_path / "model", "smoke") == recipes.smoke().configurator
+    assert not capsys.readouterr().err
