@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import safetensors.torch
+import torch
 from safetensors import SafetensorError
-from torch import Tensor
+from torch import Tensor, nn
 
 from telos.errors import CheckpointError
 from telos.files import atomic_path, sync
@@ -43,6 +45,15 @@ def write_checkpoint(
             f"The checkpoint {folder} could not be written ({error}); the one before it, if "
             "any, is unchanged. Free some space or choose another folder."
         ) from error
+
+
+def fingerprint(module: nn.Module) -> str:
+    """A digest of the weights: two modules with the same one are the same."""
+    digest = hashlib.sha256()
+    for name, value in sorted(module.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(value.detach().cpu().flatten().view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()[:16]
 
 
 def read_checkpoint_config(folder: str | Path) -> dict[str, Any]:

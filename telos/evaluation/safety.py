@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import torch
 
+from telos.checkpoint import fingerprint
 from telos.configurator import Configure
 from telos.cost import Calibration, Disc, Trial, conformal_rank, keep_out, score_of, settle
 from telos.evaluation.cells import Cells, in_turn
@@ -347,15 +347,6 @@ def _beside(episodes: Sequence[_Episode], free: Sequence[_Episode]) -> dict[str,
         if each.first_touch is not None and (before := without.get(each.seed)) is not None
     ]
     return {"more_steps": float(np.mean(more)) if more else None, "more_steps_n": len(more)}
-
-
-def fingerprint(model: Model) -> str:
-    """A digest of the weights: two models with the same one are the same."""
-    digest = hashlib.sha256()
-    for name, value in sorted(model.state_dict().items()):
-        digest.update(name.encode())
-        digest.update(value.detach().cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()[:16]
 
 
 def _nothing(states: torch.Tensor) -> torch.Tensor:

@@ -11,6 +11,7 @@ from telos.errors import TrainingError
 from telos.model import Model
 from telos.progress import Progress
 from telos.training.distributed import Processes
+from telos.training.encoded import Encoded, Episode
 
 SCENES = 2
 """How many frames per episode the scene is read from; a window takes one of them at random."""
@@ -31,8 +32,9 @@ class Latents:
         *,
         processes: Processes | None = None,
         device: torch.device | str = "cpu",
+        keep: Encoded | None = None,
     ) -> None:
-        """Encode on `device`, where the model is, and keep everything there."""
+        """Encode on `device`, where the model is, and keep everything there; `keep` has it on disk too."""
         processes = processes or Processes()
         look = model.config.look
         self.length = length  # environment steps
@@ -46,19 +48,23 @@ class Latents:
                 "Collect longer episodes or lower prediction.horizon."
             )
         episodes = episodes[processes.rows(len(episodes))]
-        row = 0
+        row, known = 0, keep.read() if keep is not None else []
         for number, episode in enumerate(episodes):
             record = store[int(episode)]
-            states = encode_episode(model, record.frames, device)
-            moving.append(model.moving(states))
-            shown = torch.linspace(0, len(states) - 1, SCENES + 2).round().long()[1:-1]
-            if (scene := model.scene(states[shown])) is not None:
-                scenes.append(scene.half())
-            moves = record.actions[look - 1 :]
+            if number < len(known):
+                found = {key: value.to(device) for key, value in known[number].items()}
+            else:
+                found = _kept_of(model, encode_episode(model, record.frames, device))
+                if keep is not None:
+                    keep.add(found)
+            moving.append(found["moving"])
+            if "scenes" in found:
+                scenes.append(found["scenes"])
+            moves, count = record.actions[look - 1 :], len(found["moving"])
             actions.append(torch.from_numpy(np.concatenate([moves, moves[:1] * 0])))
-            starts.append(torch.arange(row, row + len(states) - length))
-            owner.append(torch.full((len(states) - length,), len(starts) - 1))
-            row += len(states)
+            starts.append(torch.arange(row, row + count - length))
+            owner.append(torch.full((count - length,), len(starts) - 1))
+            row += count
             progress("encode", number + 1, len(episodes))
         self.moving = processes.exchanged(torch.cat(moving))
         self.actions = processes.exchanged(torch.cat(actions)).to(self.moving.device)
@@ -87,6 +93,14 @@ class Latents:
             actions,
             self.scenes[self.owner[window].to(self.scenes.device), shown.to(self.scenes.device)].float(),
         )
+
+
+def _kept_of(model: Model, states: Tensor) -> Episode:
+    """What is kept of an episode's perceived states `[T', D + scene]`: what moves, and a few scenes."""
+    shown = torch.linspace(0, len(states) - 1, SCENES + 2).round().long()[1:-1]
+    scene = model.scene(states[shown])
+    moving = model.moving(states).clone()  # and not all of the scenes with it
+    return {"moving": moving} if scene is None else {"moving": moving, "scenes": scene.half()}
 
 
 @torch.no_grad()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
@@ -13,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from telos import ssl
+from telos.checkpoint import fingerprint
 from telos.configuration import to_dict
 from telos.data import EpisodeStore
 from telos.errors import TrainingError
@@ -25,6 +27,7 @@ from telos.training.config import Prediction, Recipe, Representation, Sketched
 from telos.training.curves import Service
 from telos.training.distillation import fit_reflex
 from telos.training.distributed import Processes
+from telos.training.encoded import Encoded
 from telos.training.heads import DECODER_FRAMES, decoder_step, decoder_windows, fit_readouts
 from telos.training.latents import Latents
 from telos.training.memory import kept_memory
@@ -35,6 +38,7 @@ from telos.types import Observation
 from telos.world_model import GlimpsePredictor, HistoryPredictor, Predictor
 
 SUSPECTED = 2  # readings in a row that a collapse must show in: batches differ
+ENCODED = "encoded"  # the folder in a run's for what is encoded while predictors learn
 INDICATORS_EVERY = 40  # a multiple of how often curves are written, or most would not be
 
 
@@ -58,11 +62,13 @@ def train(
     goes on where it last saved, to the same losses; a finished one only fits its readouts again, and with
     `reflex` what `recipe.configurator` plans when it explores becomes a reactive policy (`fit_reflex`).
     `folder/metrics.jsonl` and an event file for TensorBoard beside it hold the curves, and the state to go on
-    from is saved after every `save_seconds` CPU seconds (0: after every step).
+    from is saved after every `save_seconds` CPU seconds (0: after every step), while a slow encoder encodes
+    all episodes too.
 
     Where torch.distributed has a process group, all of its processes must call this with the same arguments:
-    each takes its slice of every batch, the losses are those of one process, and the first alone reads and
-    writes `folder` and reports progress. A run may go on with another number of processes than it began with.
+    each takes its slice of every batch, the losses are those of one process, and the first alone reports
+    progress and reads and writes `folder`, but for the episodes that each has encoded. A run may go on with
+    another number of processes than it began with.
 
     Args:
         compute: the device, how weights are held, and how much of a batch is encoded at once.
@@ -95,7 +101,16 @@ def train(
             tracker=None if log is None else lambda: Service(log, folder, told),
         ) as run:
             loop = partial(run.stage_loop, progress=progress, save_seconds=save_seconds)
-            model = _fit_stages(run, loop, model, store, recipe, progress, allow_collapse=allow_collapse)
+            model = _fit_stages(
+                run,
+                loop,
+                model,
+                store,
+                recipe,
+                progress,
+                allow_collapse=allow_collapse,
+                save_seconds=save_seconds,
+            )
             fit_readouts(model, store, recipe.heads, seed=seed, progress=progress)
             if reflex:
                 fit_reflex(model.eval(), store, recipe.configurator.explore, seed=seed, progress=progress)
@@ -113,6 +128,7 @@ def _fit_stages(
     progress: Progress,
     *,
     allow_collapse: bool,
+    save_seconds: float,
 ) -> Model:
     """Everything that batches train; the model, which is another one where it was sharded."""
     learner, settings = run.model, recipe.representation
@@ -131,14 +147,21 @@ def _fit_stages(
         if isinstance(run.model, Model):
             model = run.model
     model.encoder.eval()
+    encoded = run.folder / ENCODED
     # Encoding every frame takes a while, and only this stage needs it.
     if recipe.prediction is not None and "prediction" not in run.finished:
+        keep = Encoded(
+            encoded / f"{run.processes.rank} of {run.processes.count}",
+            of=f"{run.fingerprint} {fingerprint(model.encoder)}",
+            every=save_seconds,
+        )
         loop(
             "prediction",
             model.predictors.parameters(),
-            _prediction_step(model, store, recipe.prediction, progress, run.processes),
+            _prediction_step(model, store, recipe.prediction, progress, run.processes, keep),
             recipe.prediction.optimisation,
         )
+    shutil.rmtree(encoded, ignore_errors=True)
     assert model.decoder is not None
     decoder = recipe.heads.decoder
     loop(
@@ -330,6 +353,7 @@ def _prediction_step(
     settings: Prediction,
     progress: Progress,
     processes: Processes | None = None,
+    keep: Encoded | None = None,
 ) -> Step:
     """Train the predictors alone on cached states: no pixel is encoded twice, so windows can be long."""
     _check_horizon(model.predictor, settings)
@@ -337,7 +361,7 @@ def _prediction_step(
     processes = processes or Processes()
     rows, length = processes.rows(batch), settings.horizon * block
     device = next(model.parameters()).device
-    latents = Latents(model, store, length, progress, processes=processes, device=device)
+    latents = Latents(model, store, length, progress, processes=processes, device=device, keep=keep)
     most = settings.noise * latents.moving.std(0).mean().double()  # whatever scale a method gives states
 
     def drawn(like: Tensor, generator: torch.Generator) -> Tensor:
