@@ -16,7 +16,8 @@ from telos.training.config import (
 from telos.training.danger import learn_guardrail
 from telos.training.distillation import fit_reflex
 from telos.training.heads import fit_decoder, fit_readouts
-from telos.training.train import has_collapsed, model_config, train
+from telos.training.stages import has_collapsed
+from telos.training.train import model_config, train
 
 __all__ = [
     "Architecture",

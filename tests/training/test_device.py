@@ -14,6 +14,7 @@ from telos.progress import silent
 from telos.training.distributed import Processes
 from telos.training.heads import decoder_step
 from telos.training.representation import RepresentationLoss
+from telos.training.stages import prediction_step, representation_step
 
 training = importlib.import_module("telos.training.train")  # the package has a function of this name
 
@@ -36,9 +37,7 @@ def elsewhere(store, name):
 @pytest.mark.parametrize("name", ["rooms", "masked", "sketched"])
 def test_the_representation_is_learned_where_the_model_is(store, name):
     recipe, model, learner = elsewhere(store, name)
-    step = training._representation_step(
-        learner, model, store, recipe.representation, Processes(), allow_collapse=True
-    )
+    step = representation_step(learner, model, store, recipe.representation, Processes(), allow_collapse=True)
     loss, _ = step(torch.Generator().manual_seed(0), 0)
     loss.backward()
     assert loss.device.type == "meta"
@@ -59,7 +58,7 @@ def test_the_decoder_is_fitted_where_the_model_is(store, name):
 
 def test_predictors_learn_where_the_model_is(store):
     recipe, model, _ = elsewhere(EpisodeStore.open(store.path), "rooms")
-    step = training._prediction_step(model.eval(), store, recipe.prediction, silent)
+    step = prediction_step(model.eval(), store, recipe.prediction, silent)
     loss, _ = step(torch.Generator().manual_seed(0), 0)
     loss.backward()
     assert {value.grad.device.type for value in model.predictors.parameters()} == {"meta"}

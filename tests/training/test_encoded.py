@@ -13,7 +13,6 @@ from telos.training.encoded import Encoded
 from tests.training.test_train import interrupt, metrics, same_weights, stop_at, whole  # noqa: F401
 
 latents = importlib.import_module("telos.training.latents")
-training = importlib.import_module("telos.training.train")
 
 
 @pytest.fixture

@@ -9,7 +9,8 @@ from telos.perception import Residual
 from telos.progress import silent
 from telos.training import model_config
 from telos.training.latents import Latents
-from telos.training.train import _new_model, _prediction_step
+from telos.training.stages import prediction_step
+from telos.training.train import _new_model
 from telos.world_model import Recurrent
 
 
@@ -23,7 +24,7 @@ def model(store, recipe, single_precision):
 
 
 def step_loss(model, store, settings):
-    step = _prediction_step(model, store, settings, silent)
+    step = prediction_step(model, store, settings, silent)
     return step(torch.Generator().manual_seed(3), 0)[0]
 
 

@@ -1,6 +1,5 @@
 """Training: a model on disk, the same numbers after a kill, and messages that say what is wrong."""
 
-import importlib
 import json
 import os
 import signal
@@ -15,12 +14,12 @@ from telos.data import EpisodeStore
 from telos.errors import CheckpointError, TrainingError
 from telos.model import Model
 from telos.perception import Features, KeypointEncoder
-from telos.training import Optimisation, fit_decoder, fit_readouts, model_config, train
+from telos.training import Optimisation, fit_decoder, fit_readouts, model_config, stages, train
 from telos.training.run import METRICS, STATE
-from telos.training.train import _new_model, has_collapsed
+from telos.training.stages import has_collapsed
+from telos.training.train import _new_model
 from telos.world_model import Recurrent
 
-training = importlib.import_module("telos.training.train")  # the package has a function of this name
 STAGES = ["representation", "prediction", "decoder"]
 
 
@@ -166,7 +165,7 @@ def test_a_poisoned_weight_stops_training_and_leaves_the_last_save(store, recipe
 
 
 def test_nan_where_indicators_are_due_is_reported_as_such(store, recipe, tmp_path, monkeypatch):
-    monkeypatch.setattr(training, "INDICATORS_EVERY", 1)
+    monkeypatch.setattr(stages, "INDICATORS_EVERY", 1)
     monkeypatch.setattr(
         "telos.perception.KeypointEncoder.standardise_by",
         lambda self, _: self.pixel_mean.fill_(float("nan")),
@@ -176,12 +175,12 @@ def test_nan_where_indicators_are_due_is_reported_as_such(store, recipe, tmp_pat
 
 
 def test_a_collapsed_representation_stops_unless_it_is_allowed(store, recipe, tmp_path, monkeypatch):
-    monkeypatch.setattr(training, "INDICATORS_EVERY", 10)
+    monkeypatch.setattr(stages, "INDICATORS_EVERY", 10)
     monkeypatch.setattr(
         "telos.perception.KeypointEncoder.moving",
         lambda self, features: self.stem.bias.sum().expand(len(features), self.size),
     )
-    monkeypatch.setattr(training, "SUSPECTED", 1)
+    monkeypatch.setattr(stages, "SUSPECTED", 1)
     with pytest.raises(TrainingError, match=r"collapsed at step 10: standard deviation 0.0000"):
         train(store, recipe, tmp_path)
     reached = stop_at("prediction", 1, interrupt)
@@ -190,9 +189,9 @@ def test_a_collapsed_representation_stops_unless_it_is_allowed(store, recipe, tm
 
 
 def test_one_odd_batch_is_not_a_collapse(store, recipe, tmp_path, monkeypatch):
-    monkeypatch.setattr(training, "INDICATORS_EVERY", 1)
+    monkeypatch.setattr(stages, "INDICATORS_EVERY", 1)
     readings = iter(8 * [False] + [True, False, True, True])
-    monkeypatch.setattr(training, "has_collapsed", lambda values: next(readings))
+    monkeypatch.setattr(stages, "has_collapsed", lambda values: next(readings))
     with pytest.raises(TrainingError, match="collapsed at step 12"):
         train(store, recipe, tmp_path)
 
