@@ -195,6 +195,9 @@ class Run:
             kept.load_state_dict({key: whole(value) for key, value in self.model.state_dict().items()})
             self.model = kept.to(self.compute.place())
         self.save(None)
+        if any(self.processes.any(bool(asked))):  # in the last step
+            self.processes.end_together()
+            raise KeyboardInterrupt
 
     def save(self, optimiser: torch.optim.Optimizer | None) -> None:
         """Write the state to go on from. `CheckpointError` if the disk is full; the last one stays."""

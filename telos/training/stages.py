@@ -120,9 +120,7 @@ def prediction_step(
         losses, values = [], dict[str, float | Tensor]()
         for predictor in model.predictors:
             states, actions, scene = latents.sample(batch, generator, rows)
-            if (
-                number + 1 == settings.optimisation.steps and not values
-            ):  # once, since these states do not change any more
+            if number + 1 == settings.optimisation.steps and not values:  # once: these states do not change
                 values = {**ssl.indicators(ssl.gather(states[:, ::block]))}
             noise = most * torch.rand(batch, 1, 1, generator=generator)[rows].to(states.device)
             if isinstance(predictor, HistoryPredictor):

@@ -107,6 +107,24 @@ def test_an_interrupted_run_reaches_the_same_numbers(store, recipe, whole, tmp_p
     assert same_weights(tmp_path, whole)
 
 
+@pytest.mark.parametrize("back", [2, 0])  # steps before the last
+def test_ctrl_c_saves_the_step_and_is_not_lost_in_the_last_one(store, recipe, whole, tmp_path, back):
+    steps = recipe.representation.optimisation.steps
+    stop = stop_at("representation", steps - back, lambda: os.kill(os.getpid(), signal.SIGINT))
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # wherever the tests run
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            train(store, recipe, tmp_path, seed=5, save_seconds=1e9, progress=stop)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    again = []
+    train(store, recipe, tmp_path, seed=5, progress=lambda *told, **_: again.append(told[:2]))
+    assert ("representation", steps - back) not in again
+    assert ("representation", 1) not in again
+    assert metrics(tmp_path) == metrics(whole)
+    assert same_weights(tmp_path, whole)
+
+
 def test_a_finished_run_is_not_trained_again(store, recipe, whole):
     before = metrics(whole)
     stages = set()
