@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from telos.actor import shift, worst_case
-from telos.configurator import Configurator, Configure, Situation, batches
+from telos.configurator import Configure, Situation, batches
 from telos.cost import Drift, Effort, Goal, ReadingGoal, Term, Watch, checked_energy, goal_state
 from telos.errors import UnknownName
 from telos.judge import Verdict, allowed, checked, judge, steps_of
@@ -48,7 +48,7 @@ class Agent:
         model: what was learned; put into evaluation mode.
         task: what is asked; `reach`, `reach_reading` and `set_task` give another one at any time.
         guardrails: those that hold for every task.
-        configurator: decides how each problem is planned.
+        configurator: decides how each problem is planned; by default the model's own, its recipe's.
         safe_action: `[A]`, done where no plan is safe; by default the allowed action nearest to zero.
         aggregate: over the imagined futures; by default the worst counts, so that a plan that only one
             predictor of an ensemble believes in does not win.
@@ -68,7 +68,7 @@ class Agent:
     ) -> None:
         self.model = model.eval()
         self.device = next((weight.device for weight in model.parameters()), torch.device("cpu"))
-        self.configurator: Configure = configurator or Configurator()
+        self.configurator: Configure = configurator or model.configurator
         self.aggregate = aggregate
         self.generator = generator or torch.Generator(self.device).manual_seed(0)
         self.records: list[PlanRecord] = []

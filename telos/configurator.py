@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, is_dataclass, replace
+from typing import Any
 
+from telos import actor
 from telos.actor import CEM
+from telos.configuration import from_dict, to_dict
+from telos.errors import TelosError
 from telos.memory import Moment
 from telos.types import Budget, Configuration, PlanStatus
 
@@ -46,6 +50,12 @@ def batches(decided: Sequence[Configuration], situations: Sequence[Situation]) -
         else:
             found.append([row])
     return found
+
+
+_PARTS: Mapping[str, type] = {
+    name: part for name, part in vars(actor).items() if isinstance(part, type) and is_dataclass(part)
+}
+"""What planners are put together from, by name."""
 
 
 def _explore() -> Configuration:
@@ -111,6 +121,19 @@ class Configurator:
         if share <= self.near:
             return replace(self.settle, reason="near the goal")
         return replace(self.track, reason="following the last plan")
+
+    def to_json(self) -> dict[str, Any] | None:
+        """As JSON; None where it plans with a part of one's own, which `from_json` could not make again."""
+        told = to_dict(self, parts=_PARTS)
+        try:
+            return told if Configurator.from_json(told) == self else None
+        except (TelosError, TypeError, ValueError):
+            return None
+
+    @staticmethod
+    def from_json(value: Mapping[str, Any]) -> Configurator:
+        """Read what `to_json` gave. `UnknownName` for a part or a setting that telos does not have."""
+        return from_dict(Configurator, value, parts=_PARTS)
 
     def stalled(self, situation: Situation) -> bool:
         """Whether there was no progress for `patience` steps, counted from when it last explored."""

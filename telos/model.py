@@ -1,4 +1,4 @@
-"""Everything that was learned: perception, world model, readouts, decoder and reflex."""
+"""Everything that was learned, from perception to a reflex, and how it is planned with."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from telos.actor import ReactivePolicy
 from telos.checkpoint import WEIGHTS, read_checkpoint_config, write_checkpoint
 from telos.configuration import from_dict, to_dict
+from telos.configurator import Configurator
 from telos.cost import Readout
 from telos.errors import CheckpointError, TelosError, UnknownName
 from telos.perception import (
@@ -99,11 +100,14 @@ class Model(nn.Module):
     A state as perception gives it is `[B, D + scene]`: what moves, then the scene, flat. Imagined states
     are what moves, `[..., D]`: the scene stays that of the state they begin with, and is held once. Readings
     are taken of either; what needs the scene says so.
+
+    `configurator` is how its agent plans where nothing else is said: as the recipe that trained it has it.
     """
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.config = config
+        self.configurator = Configurator()
         space, perception = config.action_space, config.perception
         self.encoder: Encoder = perception.build(
             channels=config.frame_shape[2], image_size=config.frame_shape[:2], frames=config.frames
@@ -307,14 +311,16 @@ class Model(nn.Module):
     def save(self, folder: str | Path, *, provenance: Mapping[str, Any] | None = None) -> None:
         """Write `model.safetensors` and `config.json` into `folder`.
 
-        Both are written beside the old ones before either is replaced. `CheckpointError` if there is no
-        space; the old checkpoint stays.
+        Both are written beside the old ones before either is replaced. A configurator with a planner of
+        one's own cannot be told in JSON, and is left out. `CheckpointError` if there is no space; the old
+        checkpoint stays.
         """
         built = {
             "model": to_dict(_self_contained(self.config)),
             "readouts": sorted(self.readouts),
             "decoder": self.decoder is not None,
             "reflex": self.reflex is not None,
+            "configurator": self.configurator.to_json(),
         }
         write_checkpoint(Path(folder), self.state_dict(), built=built, provenance=to_dict(provenance or {}))
 
@@ -331,6 +337,8 @@ class Model(nn.Module):
                 model.add_decoder()
             if config.get("reflex"):
                 model.add_reflex()
+            if config.get("configurator"):
+                model.configurator = Configurator.from_json(config["configurator"])
             weights = safetensors.torch.load_file(folder / WEIGHTS)
             model.load_state_dict(weights)
         except TelosError as error:

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from telos.configurator import Configurator
 from telos.types import ActionSpace, Observation, Plan, PlanStatus, Policy, Problem, Trajectory
 
 SPACE = ActionSpace((-1, -1), (1, 1), max_norm=1.0, block=2)
@@ -45,6 +46,7 @@ class PlaneModel(nn.Module):
     def __init__(self, frames: int = 1) -> None:
         super().__init__()
         self.config = Config(frames)
+        self.configurator = Configurator()
         self.gain = nn.Parameter(torch.ones(()))
         self.readouts = nn.ModuleDict({"place": nn.Identity()})
         self.encoded = 0

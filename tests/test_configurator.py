@@ -1,8 +1,12 @@
+import json
 from dataclasses import replace
 
 import pytest
 
+from telos import recipes
+from telos.actor import PLANNERS, Coloured, Evolution, Guided, Reflex, Relay, Segments, Variations
 from telos.configurator import Configurator, Situation, alike, batches
+from telos.errors import UnknownName
 from telos.memory import Moment
 from telos.types import Budget, Configuration, PlanStatus
 
@@ -101,3 +105,35 @@ def test_a_batch_is_configured_alike_and_has_warm_starts_or_none():
 def test_numbers_out_of_range_are_refused(wrong):
     with pytest.raises(ValueError, match="must"):
         replace(DECIDE, **wrong)
+
+
+def planned_by(planner):
+    return Configurator(explore=Configuration(planner, 5, Budget(3, seconds=0.5), 2, tube=0.1))
+
+
+@pytest.mark.parametrize(
+    "configurator",
+    [
+        *(pytest.param(planned_by(build()), id=name) for name, build in PLANNERS.items()),
+        *(pytest.param(recipes.get(name).configurator, id=f"recipe {name}") for name in recipes.RECIPES),
+        planned_by(Reflex(candidates=4)),
+        planned_by(Guided(PLANNERS["gradient"](), share=0.2)),  # type: ignore[arg-type]
+        planned_by(replace(PLANNERS["cem"](), correlation=Coloured(2.0))),  # type: ignore[type-var]
+        planned_by(Relay(((1, Evolution(vary=Variations(fresh=Segments()))), (2, Relay(((1, Reflex()),)))))),
+    ],
+)
+def test_a_configurator_goes_through_json(configurator):
+    assert Configurator.from_json(json.loads(json.dumps(configurator.to_json()))) == configurator
+
+
+def test_a_planner_of_ones_own_is_not_told_in_json():
+    assert DECIDE.to_json() is None
+    assert planned_by(Relay(((1, print),))).to_json() is None  # type: ignore[arg-type]
+
+
+def test_json_with_a_planner_that_telos_does_not_have_names_the_near_ones():
+    told = planned_by(Evolution()).to_json()
+    assert told is not None
+    told["explore"]["planner"]["kind"] = "Evolutoin"
+    with pytest.raises(UnknownName, match=r"explore.planner called 'Evolutoin'. Did you mean Evolution"):
+        Configurator.from_json(told)

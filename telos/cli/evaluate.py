@@ -92,7 +92,7 @@ def evaluate(
                 tasks=tasks,
                 seed=DEV_SEED if seed is None else seed,
                 batch=batch,
-                configurator=planning(model, recipe),
+                configurator=planning(learned, model, recipe),
                 aim=Aim(objective),
                 guardrail=forbidden or guardrail,
                 record=Record(record, record),
@@ -113,10 +113,11 @@ def evaluate_safety(model: Path, out: Path | None, recipe: str | None) -> None:
     from telos.files import write_json
     from telos.model import Model
 
+    learned = Model.load(model)
     out = model.parent / "safety" if out is None else out
     with console.interruptible("Finished cells are kept; the same command goes on."), Bars() as bars:
         found = Safety(
-            Model.load(model), planning(model, recipe), out / "cells", command=command_line(), progress=bars
+            learned, planning(learned, model, recipe), out / "cells", command=command_line(), progress=bars
         ).run()
     write_json(out / "safety.json", found)
     show_safety(found)

@@ -1,4 +1,4 @@
-"""What a checkpoint knows of how it was made, and how its agent plans."""
+"""How the agent of a checkpoint plans."""
 
 from __future__ import annotations
 
@@ -10,24 +10,25 @@ from telos.errors import TelosError
 
 if TYPE_CHECKING:
     from telos.configurator import Configurator
+    from telos.model import Model
 
 
-def planning(model: Path, recipe: str | None) -> Configurator:
-    """How to plan: as `recipe` says, or the one that the checkpoint `model` was trained with."""
+def planning(model: Model, checkpoint: Path, recipe: str | None) -> Configurator:
+    """As `recipe` says; else as `checkpoint`, which `model` is from; else as the recipe that it names."""
     from telos import recipes
     from telos.checkpoint import read_checkpoint_config
-    from telos.configurator import Configurator
 
     if recipe is not None:
         return recipes.get(recipe).configurator
-    made_by = read_checkpoint_config(model).get("provenance", {}).get("recipe", {}).get("name")
-    if not made_by:
-        return Configurator()
+    told = read_checkpoint_config(checkpoint)
+    made_by = told.get("provenance", {}).get("recipe", {}).get("name")
+    if told.get("configurator") or not made_by:
+        return model.configurator
     try:
         return recipes.get(made_by).configurator
     except TelosError as error:  # a recipe of the user's own
         console.say(
-            f"Planned as by default: the recipe that {model} was trained with is not found here ({error}) "
-            "Give --recipe to plan as it says."
+            f"Planned as by default: {checkpoint} does not tell how, and the recipe that it was trained with "
+            f"is not found here ({error}) Give --recipe to plan as it says."
         )
-        return Configurator()
+        return model.configurator

@@ -67,7 +67,7 @@ def once(
     assert still.pixels is not None
     seen = Observation(still.pixels.expand(-1, model.config.frames, -1, -1, -1))
     cost = goals(objective, model, None)
-    chosen = planning(checkpoint, recipe).explore
+    chosen = planning(model, checkpoint, recipe).explore
     with torch.no_grad():
         state = model.encode(seen)
     began = time.process_time()
@@ -141,7 +141,7 @@ def episode(
                 made,
                 tasks=1,
                 seed=DEV_SEED if seed is None else seed,
-                configurator=planning(checkpoint, recipe),
+                configurator=planning(model, checkpoint, recipe),
                 aim=Aim(objective),
                 guardrail=regions(objective),
                 compare=False,

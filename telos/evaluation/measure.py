@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from telos.configurator import Configurator, Configure
+from telos.configurator import Configure
 from telos.data import Persistent, Uniform
 from telos.errors import UnknownName
 from telos.evaluation.encoding import label_counts
@@ -52,7 +52,7 @@ def evaluate(
     """Give the agent `tasks` tasks in held-out layouts, and measure.
 
     Args:
-        model: what was learned; its agent plans with `configurator` (the agent's own by default).
+        model: what was learned; its agent plans with `configurator` (the model's own by default).
         world: the name of one (`telos.worlds.make`), or a world, whose `num` is then the batch.
         tasks: n, how many. They have the seeds from `seed` on (with a guardrail protocol, those that it
             applies to).
@@ -74,7 +74,7 @@ def evaluate(
             f"tasks and batch must be at least 1 and seed at least 0; got {tasks}, {batch} and {seed}."
         )
     protocol = protocol_of(guardrail)
-    setting = _Setting(model, configurator or Configurator(), aim, seed)
+    setting = _Setting(model, configurator or model.configurator, aim, seed)
     opened = make(world, _even(tasks, batch)) if isinstance(world, str) else world
     try:
         _check_fit(model, opened)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from telos.agent import Agent
-from telos.configurator import Configurator, Configure, Situation
+from telos.configurator import Configure, Situation
 from telos.cost import Sum, Term
 from telos.data import ExplorationPolicy
 from telos.evaluation.episodes import Decision, Guardrails
@@ -36,7 +36,7 @@ class AgentPolicy:
 
     Args:
         model: what was learned.
-        configurator: how it plans; the agent's own by default.
+        configurator: how it plans; the model's own by default.
         aim: how the agent is given its task.
         seed: of the planner's randomness.
         penalty: instead of holding guardrails, add this weight times their excess to the cost, as a baseline:
@@ -54,7 +54,7 @@ class AgentPolicy:
     ) -> None:
         self.model = model
         self.penalty = penalty
-        self.configurator: Configure = configurator or Configurator()
+        self.configurator: Configure = configurator or model.configurator
         self.aim = aim
         self._generator = torch.Generator(next(model.parameters()).device).manual_seed(seed)
 

@@ -74,7 +74,7 @@ def train(
     that is training now; `ValueError` if the recipe has no stage that trains what is to be trained, or a
     batch is no multiple of the number of processes.
 
-    Returns: the model, on the CPU, the same in every process.
+    Returns: the model, on the CPU, the same in every process; its agent plans by `recipe.configurator`.
     """
     folder, compute, processes = Path(folder), compute or Compute(), Processes()
     progress = progress if processes.first else silent
@@ -109,6 +109,7 @@ def train(
             fit_readouts(model, store, recipe.heads, seed=seed, progress=progress)
             if reflex:
                 fit_reflex(model.eval(), store, recipe.configurator.explore, seed=seed, progress=progress)
+            model.configurator = recipe.configurator
             told["cpu_seconds"] = round(run.clock.seconds(processes), 1)
             run.of_first(lambda: model.save(folder / "model", provenance=told))
     return model.cpu().eval()

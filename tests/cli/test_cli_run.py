@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -143,14 +144,28 @@ def test_a_picture_of_another_size_is_an_error_that_says_both_sizes(run, tmp_pat
     assert "64 x 64 pixels, as the model's frames are; got 32 x 48" in capsys.readouterr().err
 
 
+def test_a_model_is_planned_with_as_its_checkpoint_tells_not_as_a_recipe_of_that_name(run, tmp_path):
+    other = replace(recipes.smoke().configurator, patience=5)
+    model = Model.load(run / "model")
+    model.configurator = other
+    model.save(tmp_path, provenance={"recipe": {"name": "smoke"}})
+    assert planning(Model.load(tmp_path), tmp_path, None) == other
+    assert planning(Model.load(tmp_path), tmp_path, "rooms") == recipes.rooms().configurator
+
+
 def test_a_model_whose_own_recipe_is_gone_says_how_it_is_planned_with(run, tmp_path, capsys):
     shutil.copytree(run / "model", tmp_path / "model")
     config = json.loads((tmp_path / "model" / "config.json").read_text())
+    del config["configurator"]  # as of a checkpoint made before they were kept
+    (tmp_path / "model" / "config.json").write_text(json.dumps(config))
+    model = Model.load(tmp_path / "model")
+    assert planning(model, tmp_path / "model", None) == recipes.smoke().configurator
+    assert not capsys.readouterr().err
     config["provenance"]["recipe"]["name"] = "my_recipes:gone"
     (tmp_path / "model" / "config.json").write_text(json.dumps(config))
-    assert planning(tmp_path / "model", None) == Configurator()
+    assert planning(model, tmp_path / "model", None) == Configurator()
     said = " ".join(capsys.readouterr().err.split())
     assert "There is no module my_recipes" in said
     assert "Give --recipe" in said
-    assert planning(tmp_path / "model", "smoke") == recipes.smoke().configurator
+    assert planning(model, tmp_path / "model", "smoke") == recipes.smoke().configurator
     assert not capsys.readouterr().err

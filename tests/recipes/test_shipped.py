@@ -15,5 +15,6 @@ def test_the_checkpoint_that_ships_is_of_the_recipe_rooms():
     assert model.config.action_space.held == sizes.pop("held")
     assert {name: getattr(model.config, name) for name in sizes} == sizes
     assert model.config.world == recipe.world
+    assert model.configurator == recipe.configurator
     assert model.decoder is not None
     assert model.readouts["agent_xy"].labels == recipe.heads.labels

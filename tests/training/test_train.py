@@ -10,6 +10,8 @@ from dataclasses import replace
 import pytest
 import torch
 
+from telos.agent import Agent
+from telos.configurator import Configurator
 from telos.data import EpisodeStore
 from telos.errors import CheckpointError, TrainingError
 from telos.model import Model
@@ -73,6 +75,12 @@ def test_the_checkpoint_remembers_how_it_was_made(whole, store):
     provenance = json.loads((whole / "model" / "config.json").read_text())["provenance"]
     assert provenance["recipe"]["name"] == "smoke"
     assert (provenance["seed"], provenance["frames"]) == (5, store.num_frames)
+
+
+def test_the_model_is_planned_with_as_its_recipe_says_and_so_is_the_one_on_disk(whole, recipe):
+    model = Model.load(whole / "model")
+    assert model.configurator == recipe.configurator != Configurator()
+    assert Agent(model).configurator == recipe.configurator
 
 
 KILLED = """
