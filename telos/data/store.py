@@ -15,6 +15,7 @@ line is, so whatever the index names is whole; bytes that no line names are an u
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import warnings
 import zlib
@@ -97,6 +98,12 @@ class EpisodeStore:
 
     def __exit__(self, *exception: object) -> None:
         self.close()
+
+    @property
+    def checksum(self) -> str:
+        """One checksum of all episodes, in their order: stores with the same one hold the same data."""
+        parts = [[entry.layout, entry.seed, sorted(entry.crc.items())] for entry in self._entries]
+        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 
     def __len__(self) -> int:
         """The number of episodes."""

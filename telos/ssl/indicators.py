@@ -37,8 +37,9 @@ def lidar(states: Tensor, *, ridge: float = 1e-4, epsilon: float = 1e-7) -> floa
 
     LiDAR, Thilak et al. 2023 (arXiv 2312.04000): the exponential of the entropy of the eigenvalues of
     W^-1/2 S W^-1/2, S the covariance of class means and W the mean covariance within classes. Classes are
-    augmentations of one picture there, windows of time here. Noise raises the rank of states but not this
-    one; it is at most B - 1. Before it is inverted W is raised by `ridge` (there of the identity, here of the
+    augmentations of one picture there, windows of time here. Noise within windows counts less than in the
+    rank of states, and the less the more samples it has: means of T keep 1 / T of its variance. At most
+    B - 1. Before it is inverted W is raised by `ridge` (there of the identity, here of the
     mean variance of a state, so that scale does not count). NaN if a state is not finite.
     """
     if not torch.isfinite(states).all():

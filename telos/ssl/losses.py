@@ -37,6 +37,11 @@ def relative_prediction_loss(
     Laplace distribution of the best scale, with states in units of their deviation; `epsilon` is the share
     at which it levels off.)
     """
+    if around_window_mean and observed.shape[1] < 2:
+        raise ValueError(
+            "states must have 2 time steps or more to deviate from their window's mean; got "
+            f"{observed.shape[1]}. Take longer windows (horizon=2), or give around_window_mean=False."
+        )
     mean = observed.mean(1, keepdim=True) if around_window_mean else observed.mean((0, 1))
     deviation = (observed - mean).abs().mean()
     return (prediction_loss(predicted, observed) / deviation.clamp_min(1e-8) + epsilon).log()

@@ -11,15 +11,20 @@ def whiten(values: Tensor, *, shrinkage: float = 1e-4) -> Tensor:
     """Values `[..., N, D]` with mean 0 and the identity as covariance over N, by a Cholesky decomposition.
 
     W-MSE (arXiv 2007.06346, section 3). The covariance is mixed with
-    `shrinkage` of the identity, so that a constant dimension becomes 0 and not infinite. NaN if a value is
-    not finite.
+    `shrinkage` of the identity, so that a constant dimension becomes 0 and not infinite. Where that is lost
+    in the digits of large values that vary in few directions, it is done in double precision. NaN if a
+    value is not finite, or the covariance is beyond that too.
     """
     if not torch.isfinite(values).all():
         return values * torch.nan
     centred = values - values.mean(-2, keepdim=True)
     covariance = centred.mT @ centred / (values.shape[-2] - 1)
     identity = torch.eye(values.shape[-1], dtype=values.dtype, device=values.device)
-    factor = torch.linalg.cholesky((1 - shrinkage) * covariance + shrinkage * identity)
+    factor, failed = torch.linalg.cholesky_ex((1 - shrinkage) * covariance + shrinkage * identity)
+    if failed.any():
+        if values.dtype == torch.float64:
+            return values * torch.nan
+        return whiten(values.double(), shrinkage=shrinkage).to(values.dtype)
     return torch.linalg.solve_triangular(factor, centred.mT, upper=False).mT
 
 

@@ -164,6 +164,13 @@ class Heads:
         default_factory=lambda: Optimisation(steps=300, batch=128, learning_rate=2e-3, clip=1.0)
     )
 
+    def __post_init__(self) -> None:
+        if self.labels < 2 or self.readout_steps < 1:
+            raise ValueError(
+                "labels must be at least 2 and readout_steps at least 1; got "
+                f"{self.labels} and {self.readout_steps}."
+            )
+
 
 @dataclass(frozen=True)
 class Distillation:

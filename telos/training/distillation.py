@@ -16,6 +16,8 @@ from telos.training.batches import BlockWindows
 from telos.training.config import Distillation
 from telos.types import Configuration, Level, Observation, Problem
 
+REFLEX_BLOCKS = 4  # from where a plan begins to where it is to end, in training episodes
+
 
 def fit_reflex(
     model: Model,
@@ -94,7 +96,7 @@ def _lessons(
     """`settings.plans` plans in random training episodes."""
     windows = BlockWindows(
         store,
-        horizon=4,
+        horizon=REFLEX_BLOCKS,
         block=model.config.action_space.block,
         frames=model.config.frames,
         spacing=model.config.spacing,

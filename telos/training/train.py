@@ -11,12 +11,12 @@ from functools import partial
 from pathlib import Path
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from telos.checkpoint import fingerprint
 from telos.configuration import to_dict
 from telos.data import EpisodeStore
-from telos.errors import TrainingError
+from telos.errors import CheckpointError, TrainingError
 from telos.model import Model, ModelConfig
 from telos.nn import batch_statistics
 from telos.progress import Progress, silent
@@ -24,7 +24,7 @@ from telos.training.batches import BlockWindows
 from telos.training.compute import Compute
 from telos.training.config import Recipe, Representation, Sketched
 from telos.training.curves import Service
-from telos.training.distillation import fit_reflex
+from telos.training.distillation import REFLEX_BLOCKS, fit_reflex
 from telos.training.distributed import Processes
 from telos.training.encoded import Encoded
 from telos.training.heads import DECODER_FRAMES, decoder_step, decoder_windows, fit_readouts
@@ -54,8 +54,9 @@ def train(
 
     Stages: the representation (encoder, predictor and inverse dynamics together; not where a pretrained
     network is taken as it is), the predictors on frozen states, a decoder, readouts. A run that was stopped
-    goes on where it last saved, to the same losses; a finished one only fits its readouts again, and with
-    `reflex` what `recipe.configurator` plans when it explores becomes a reactive policy (`fit_reflex`).
+    goes on where it last saved, to the same losses; a finished one only fits its readouts again, and keeps
+    a reflex that it has. With `reflex` what `recipe.configurator` plans when it explores becomes a reactive
+    policy (`fit_reflex`).
     `folder/metrics.jsonl` and an event file for TensorBoard beside it hold the curves, and the state to go on
     from is saved after every `save_seconds` CPU seconds (0: after every step), while a slow encoder encodes
     all episodes too.
@@ -79,7 +80,7 @@ def train(
     folder, compute, processes = Path(folder), compute or Compute(), Processes()
     progress = progress if processes.first else silent
     _check_batches(recipe, processes)
-    _check_lengths(recipe, store, processes)
+    _check_lengths(recipe, store, processes, reflex=reflex)
     with kept_memory(), processes.waiting_for_none():
         model = _new_model(model_config(store, recipe), store, recipe, seed)
         _check_stages(model, recipe)
@@ -109,6 +110,8 @@ def train(
             fit_readouts(model, store, recipe.heads, seed=seed, progress=progress)
             if reflex:
                 fit_reflex(model.eval(), store, recipe.configurator.explore, seed=seed, progress=progress)
+            elif kept := processes.of_first(run.of_first(lambda: _reflex_of(folder / "model", model))):
+                model.add_reflex().load_state_dict(kept)
             model.configurator = recipe.configurator
             told["cpu_seconds"] = round(run.clock.seconds(processes), 1)
             run.of_first(lambda: model.save(folder / "model", provenance=told))
@@ -160,12 +163,13 @@ def _fit_stages(
     shutil.rmtree(encoded, ignore_errors=True)
     assert model.decoder is not None
     decoder = recipe.heads.decoder
-    loop(
-        "decoder",
-        model.decoder.parameters(),
-        decoder_step(model, store, decoder.batch, run.processes),
-        decoder,
-    )
+    if decoder.steps:
+        loop(
+            "decoder",
+            model.decoder.parameters(),
+            decoder_step(model, store, decoder.batch, run.processes),
+            decoder,
+        )
     return model
 
 
@@ -184,21 +188,39 @@ def _check_batches(recipe: Recipe, processes: Processes) -> None:
         )
 
 
-def _check_lengths(recipe: Recipe, store: EpisodeStore, processes: Processes) -> None:
+def _check_lengths(recipe: Recipe, store: EpisodeStore, processes: Processes, *, reflex: bool) -> None:
     """`TrainingError` if a stage's windows are longer than the episodes, before anything is trained."""
     parts, lengths = recipe.architecture, store.lengths[store.split()[0]]
     look = (parts.frames - 1) * parts.spacing + 1
-    for name, least in (("representation", 1), ("prediction", processes.count)):  # the latter shares episodes
-        stage = getattr(recipe, name)
-        if stage is None:
-            continue
-        needed = look + stage.horizon * parts.block
+    asked = []  # by what, how many blocks, how many episodes must have as many, what else can be done
+    if recipe.representation is not None:
+        asked.append(("representation.horizon", recipe.representation.horizon, 1, "lower the horizon"))
+    if recipe.prediction is not None:  # its episodes are shared out
+        asked.append(("prediction.horizon", recipe.prediction.horizon, processes.count, "lower the horizon"))
+    if recipe.heads.decoder.steps:
+        asked.append(("heads.decoder", DECODER_FRAMES - 1, 1, "train none (heads.decoder.steps=0)"))
+    if reflex:
+        asked.append(("a reflex", REFLEX_BLOCKS, 1, "leave it out"))
+    for name, blocks, least, otherwise in asked:
+        needed = look + blocks * parts.block
         if (enough := int((lengths >= needed).sum())) < least:
             raise TrainingError(
-                f"{name}.horizon asks for windows of {needed} frames; {enough} of {len(lengths)} training "
+                f"{name} asks for windows of {needed} frames; {enough} of {len(lengths)} training "
                 f"episodes have as many, the longest {lengths.max(initial=0)}, and {least} must. Collect "
-                "longer episodes, or lower the horizon."
+                f"longer episodes, or {otherwise}."
             )
+
+
+def _reflex_of(folder: Path, model: Model) -> dict[str, Tensor] | None:
+    """The weights of the reflex of the checkpoint `folder`, if it was distilled from this very model."""
+    try:
+        found = Model.load(folder)
+    except CheckpointError:
+        return None
+    alike = fingerprint(found.encoder) == fingerprint(model.encoder) and (
+        fingerprint(found.predictors) == fingerprint(model.predictors)
+    )
+    return found.reflex.state_dict() if found.reflex is not None and alike else None
 
 
 def model_config(store: EpisodeStore, recipe: Recipe) -> ModelConfig:
@@ -286,5 +308,6 @@ def _fingerprint(store: EpisodeStore, recipe: Recipe, seed: int) -> str:
         "episodes": len(store),
         "world": store.schema.world,
         "source": store.schema.source,
+        "checksum": store.checksum,
     }
     return hashlib.sha256(json.dumps(settings, sort_keys=True, default=str).encode()).hexdigest()

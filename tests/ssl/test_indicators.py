@@ -59,6 +59,17 @@ def test_lidar_does_not_count_noise_and_rank_me_does():
     assert ssl.rank_me(states) > 3
 
 
+def test_noise_counts_in_lidar_where_windows_are_short_and_ever_less_in_longer_ones():
+    """Means of T samples keep 1 / T of the noise: eigenvalues of 1 + 1 / T and, four times, 1 / T."""
+    for length in (2, 8, 32):
+        told = torch.zeros(4096, length, 5)
+        told[..., :1] = noise(4096, 1, 1, seed=1)
+        share = torch.tensor([1 + 1 / length] + [1 / length] * 4)
+        share = share / share.sum()
+        expected = float((-share * share.log()).sum().exp())
+        assert ssl.lidar(told + noise(4096, length, 5)) == pytest.approx(expected, rel=0.1)
+
+
 def test_lidar_of_a_constant_representation_is_1_and_of_one_that_is_not_finite_nan():
     assert ssl.lidar(torch.ones(4, 3, 5)) == pytest.approx(1, abs=0.01)
     assert math.isnan(ssl.lidar(torch.full((2, 3, 4), math.inf)))

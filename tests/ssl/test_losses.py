@@ -50,6 +50,12 @@ def test_relative_prediction_of_states_that_do_not_move_has_a_finite_gradient():
     assert torch.isfinite(still.grad).all()
 
 
+def test_relative_prediction_has_no_unit_where_a_window_is_one_state():
+    alone = torch.ones(4, 1, 3)
+    with pytest.raises(ValueError, match=r"2 time steps or more.*around_window_mean=False"):
+        ssl.relative_prediction_loss(alone, 2 * alone)
+
+
 def test_relative_prediction_may_count_what_differs_between_windows() -> None:
     states = torch.tensor([[[0.0], [1.0]], [[10.0], [11.0]]])
     of_motion = ssl.relative_prediction_loss(states + 1.0, states, epsilon=0.0)

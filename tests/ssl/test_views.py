@@ -51,6 +51,15 @@ def test_shrinkage_mixes_the_covariance_with_the_identity():
     assert torch.allclose(ssl.whiten(values, shrinkage=0.25), expected)
 
 
+@pytest.mark.parametrize("scale", [1.0, 30.0, 1e5])
+def test_what_varies_in_one_direction_is_whitened_at_any_scale(scale):
+    line = scale * torch.randn(64, 1, generator=torch.Generator().manual_seed(0)) * torch.ones(1, 16)
+    white = ssl.whiten(line)
+    assert torch.isfinite(white).all()
+    assert float(white.square().sum() / 63) == pytest.approx(1, rel=0.01)
+    assert ssl.whiten(1e15 * line).isnan().all()
+
+
 def test_wmse_is_the_distance_of_normalised_whitened_views():
     one, other = noise(20, 3), noise(20, 3, seed=1)
     order = torch.randperm(20, generator=seeded()).numpy()

@@ -56,6 +56,11 @@ def test_training_with_a_reflex_gives_a_checkpoint_whose_agent_acts_without_sear
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("telos.training.distillation.Distillation", settings)
         train(store, replace(recipe, configurator=few), tmp_path, reflex=True)
+    taught = Model.load(tmp_path / "model").reflex
+    assert taught is not None
+    again = train(store, recipe, tmp_path).reflex  # as a finished run is to fit its readouts anew
+    assert again is not None
+    assert all(torch.equal(again.state_dict()[key], value) for key, value in taught.state_dict().items())
     agent = Agent(
         Model.load(tmp_path / "model"),
         configurator=lambda situation: replace(PLAN, planner=Reflex(), budget=Budget(1)),

@@ -16,7 +16,7 @@ from telos.data import EpisodeStore
 from telos.errors import CheckpointError, TrainingError
 from telos.model import Model
 from telos.perception import Features, KeypointEncoder
-from telos.training import Optimisation, fit_decoder, fit_readouts, model_config, stages, train
+from telos.training import Heads, Optimisation, fit_decoder, fit_readouts, model_config, stages, train
 from telos.training.run import METRICS, STATE
 from telos.training.stages import has_collapsed
 from telos.training.train import _new_model
@@ -145,7 +145,15 @@ def test_another_seed_recipe_or_store_in_the_folder_is_an_error(store, recipe, w
     other = replace(recipe, prediction=replace(recipe.prediction, horizon=3))
     copy = EpisodeStore.open(store.path)
     copy.schema = replace(store.schema, source={**store.schema.source, "seed": 1})
-    for arguments in ((store, recipe, whole, 6), (store, other, whole, 5), (copy, recipe, whole, 5)):
+    like = EpisodeStore.create(tmp_path / "like", store.schema)  # of as many episodes and frames
+    like.append([store[(index + 1) % len(store)] for index in range(len(store))])
+    assert like.num_frames == store.num_frames
+    for arguments in (
+        (store, recipe, whole, 6),
+        (store, other, whole, 5),
+        (copy, recipe, whole, 5),
+        (like, recipe, whole, 5),
+    ):
         with pytest.raises(CheckpointError, match=r"another recipe, data or seed.*another folder"):
             train(*arguments[:3], seed=arguments[3])
 
@@ -198,6 +206,45 @@ def test_nan_where_indicators_are_due_is_reported_as_such(store, recipe, tmp_pat
     )
     with pytest.raises(TrainingError, match="not finite at step 0"):
         train(store, recipe, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "reflex", "message"),
+    [
+        ({}, False, r"heads.decoder asks for windows of \d+ frames; 0 of 11 .*heads.decoder.steps=0"),
+        ({"heads": Heads(decoder=Optimisation(0, 1))}, True, r"a reflex asks for windows of .* leave it out"),
+    ],
+)
+def test_windows_of_what_is_trained_last_are_looked_at_first(
+    store, recipe, tmp_path, changes, reflex, message
+):
+    short = replace(
+        recipe,
+        architecture=replace(recipe.architecture, block=6),
+        representation=replace(recipe.representation, horizon=3),
+        prediction=replace(recipe.prediction, horizon=3),
+    )
+    with pytest.raises(TrainingError, match=message):
+        train(store, replace(short, **changes), tmp_path, reflex=reflex)
+    assert not (tmp_path / STATE).exists()
+
+
+def test_without_a_decoder_windows_may_be_shorter_than_it_asks_for(store, recipe, tmp_path):
+    short = replace(
+        recipe,
+        architecture=replace(recipe.architecture, block=6),
+        representation=replace(recipe.representation, horizon=3),
+        prediction=replace(recipe.prediction, horizon=3),
+        heads=replace(recipe.heads, decoder=Optimisation(steps=0, batch=1)),
+    )
+    train(store, short, tmp_path)
+    assert Model.load(tmp_path / "model").readouts["agent_xy"].labels == 30
+
+
+@pytest.mark.parametrize("wrong", [{"labels": 1}, {"readout_steps": 0}])
+def test_heads_that_cannot_be_trained_are_refused_before_anything_is(wrong):
+    with pytest.raises(ValueError, match=r"labels must be at least 2 and readout_steps at least 1; got"):
+        Heads(**wrong)
 
 
 def test_a_collapsed_representation_stops_unless_it_is_allowed(store, recipe, tmp_path, monkeypatch):
