@@ -38,7 +38,6 @@ import telos
 from benchmarks.meter import cpu_seconds, machine
 from benchmarks.rows import Rows, as_many, waiting
 from telos import recipes, ssl
-from telos.cli.collect import exploration
 from telos.configuration import to_dict
 from telos.data import EpisodeStore
 from telos.evaluation import TEST_SEED, evaluate, open_loop, probe
@@ -179,7 +178,7 @@ def experience(world: str, setting: Setting, folder: Path) -> EpisodeStore:
         made = telos.make(world, 64)
         how = recipes.get("rooms").collection
         store = telos.collect(
-            made, folder, episodes=setting.episodes, length=how.length, seed=0, policy=exploration(how)
+            made, folder, episodes=setting.episodes, length=how.length, seed=0, policy=how.policy
         )
         made.close()
     return as_many(store, setting.episodes, folder)

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import telos
-from telos.cli.collect import exploration
 from telos.cli.progress import Bars
 from telos.evaluation import TEST_SEED, evaluate, pool
 from telos.progress import Progress
@@ -54,7 +53,7 @@ def trained(recipe: Recipe, folder: Path, seed: int, progress: Progress) -> telo
         episodes=how.episodes,
         seed=seed,
         length=how.length,
-        policy=exploration(how),
+        policy=how.policy,
         progress=progress,
     )
     world.close()

@@ -30,13 +30,13 @@ PAGES = {
 ROWS = {
     "two_rooms": "TwoRooms, walls never seen, the demo's recipe",
     "two_rooms_long": "TwoRooms, walls never seen, the longer recipe",
-    "four_rooms": "FourRooms, goals in adjacent rooms",
+    "four_rooms": "FourRooms, goals in adjacent rooms, by the model of TwoRooms",
     "reacher": "Reacher-v5 (MuJoCo), goals are images of arm poses",
-    "guardrail": "TwoRooms with a forbidden zone across the straight way",
+    "guardrail": "TwoRooms with a forbidden zone across the straight way, the demo's recipe",
 }
 HEADER = (
-    "| task | success | 95 % interval | n | doing nothing | acting at random "
-    "| model evaluations per plan | CPU-seconds per plan |\n|---|---|---|---|---|---|---|---|"
+    "| task | success | 95 % interval | n | trained models | doing nothing | acting at random "
+    "| model evaluations per plan | CPU-seconds per plan |\n|---|---|---|---|---|---|---|---|---|"
 )
 
 
@@ -77,6 +77,7 @@ def _row(title: str, result: Mapping[str, Any]) -> str:
         f"**{_percent(result['success'])}**",
         f"{_percent(low)} to {_percent(high)}",
         f"{result['n']}",
+        f"{len(result['training']['seeds'])}",
         _percent(result["noop"]),
         _percent(result["random"]),
         f"{result['evaluations_per_plan']:,.0f}",

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from telos.cli import console
 from telos.cli.progress import Bars
-
-if TYPE_CHECKING:
-    from telos.data import Persistent
-    from telos.training import Collection
 
 
 def collect(
@@ -48,7 +44,7 @@ def collect(
                 episodes=chosen.collection.episodes if episodes is None else episodes,
                 length=chosen.collection.length if length is None else length,
                 seed=seed,
-                policy=exploration(chosen.collection),
+                policy=chosen.collection.policy,
                 split=split,
                 progress=bars,
             )
@@ -69,16 +65,3 @@ def collect(
 def kept(out: Path) -> str:
     """What Ctrl-C leaves of collecting."""
     return f"Episodes that are finished are kept in {out}; the same command continues."
-
-
-def exploration(collection: Collection) -> Persistent:
-    """The exploring policy that a recipe asks for."""
-    from telos.data import Persistent
-
-    return Persistent(
-        hold=collection.hold,
-        pause=collection.pause,
-        full=collection.full,
-        drift=collection.drift,
-        share=collection.share,
-    )

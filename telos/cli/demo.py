@@ -172,7 +172,6 @@ class Demo:
 
     def _collect(self, bars: Bars) -> None:
         from telos import data, worlds
-        from telos.cli.collect import exploration
 
         made = worlds.make(self.recipe.world, 16)
         try:
@@ -182,7 +181,7 @@ class Demo:
                 episodes=128 if self.quick else self.recipe.collection.episodes,
                 length=self.recipe.collection.length,
                 seed=self.seed,
-                policy=exploration(self.recipe.collection),
+                policy=self.recipe.collection.policy,
                 progress=bars,
             ).close()
         finally:

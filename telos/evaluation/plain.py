@@ -11,6 +11,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from enum import Enum
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -60,12 +61,23 @@ def versions() -> dict[str, str]:
     }
 
 
+def _processor() -> str:
+    """The CPU's name, as far as the system tells it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    named = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return named[0] if named else platform.processor()
+
+
 def machine() -> dict[str, Any]:
     """What a number of seconds was measured on."""
     available = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count()
     return {
         "system": platform.system(),
         "architecture": platform.machine(),
+        "cpu": _processor(),
         "cpus": available,
         "torch_threads": torch.get_num_threads(),
     }

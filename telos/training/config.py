@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass, field
 
 from telos.configurator import Configurator
+from telos.data import Persistent
 from telos.model import Recovered
 from telos.perception import Keypoints, PerceptionSettings
 from telos.training.methods import Method, VarianceCovariance
@@ -23,6 +24,13 @@ class Collection:
     full: float = 0.5  # part of holds at the bound
     drift: float = 0.05  # radians per step that a held direction drifts
     share: float = 1.0  # of the action bounds that is explored, and later planned within
+
+    @property
+    def policy(self) -> Persistent:
+        """The exploring policy, for `telos.collect`."""
+        return Persistent(
+            hold=self.hold, pause=self.pause, full=self.full, drift=self.drift, share=self.share
+        )
 
 
 @dataclass(frozen=True)

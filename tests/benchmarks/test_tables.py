@@ -12,6 +12,7 @@ RESULT = {
     "random": None,
     "evaluations_per_plan": 12345.0,
     "cpu_seconds_per_plan": 0.1,
+    "training": {"seeds": [0, 1, 2]},
 }
 
 
@@ -22,7 +23,7 @@ def test_every_page_is_up_to_date():
 
 def test_a_row_has_its_interval_and_its_floors():
     row = tables.table({"two_rooms": RESULT}).splitlines()[2]
-    assert "**95.0 %** | 93.0 % to 96.5 % | 600 | 2.0 % | not measured | 12,345 | 0.100" in row
+    assert "**95.0 %** | 93.0 % to 96.5 % | 600 | 3 | 2.0 % | not measured | 12,345 | 0.100" in row
 
 
 def test_the_guardrail_is_told_beside_what_happens_without_it():
