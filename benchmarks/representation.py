@@ -11,7 +11,8 @@ states, and all are planned with alike, towards the same goals in layouts never 
 
 - `beside`: every method beside the same inverse dynamics and temporal similarity, which go first, and an
   encoder that learned nothing.
-- `ablation`: the recipe with one thing changed; and three methods that count from the first update on.
+- `ablation`: the recipe with one thing changed; three methods that count from the first update on; and three
+  of whose first stage nothing but the states is kept.
 - `alone`, which is measured when it is asked for: every method by itself, from the first update on; a quarter
   of them one block ahead, then five.
 
@@ -116,6 +117,7 @@ class Variant:
     ahead: tuple[int, ...] | None = (1, 5, 5, 5)  # blocks, each for a quarter of the updates
     joins: float = 0.4  # the share of the updates after which the method counts
     trained: bool = True
+    anew: bool = False  # whether the predictor that then learns from the frozen states is a new one
 
 
 def variants() -> dict[str, Variant]:
@@ -139,6 +141,8 @@ def variants() -> dict[str, Variant]:
         "end-point inverse dynamics": {"weights": Weights(inverse=0.0, endpoint=Weights().inverse)},
         "compared across windows": {"around_window_mean": False},
     }
+    for name in ("variance-covariance", "VICReg", "reconstruction"):
+        found[f"{name}, a new predictor"] = replace(found[name], group="ablation", anew=True)
     plain = Variant("ablation", kind, main)
     return found | {name: replace(plain, **change) for name, change in changes.items()}
 
@@ -167,6 +171,7 @@ def recipe_of(variant: Variant, world: str, setting: Setting) -> Recipe:
         prediction=replace(
             rooms.prediction,
             optimisation=replace(stages[1], steps=setting.prediction, batch=setting.batch),
+            anew=variant.anew,
         ),
         heads=replace(rooms.heads, decoder=Optimisation(steps=0, batch=1)),
     )

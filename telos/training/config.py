@@ -149,6 +149,9 @@ class Prediction:
 
     A predictor that looks back (`History`) is told the states of its window, as DINO-WM's is (arXiv
     2411.04983); `horizon` is then at most its length. Another is trained on what it imagined itself.
+
+    With `anew` the predictors begin anew, and nothing but the states is kept of the first stage: to tell
+    apart what a method made of states and what it made of the predictor.
     """
 
     optimisation: Optimisation = field(
@@ -157,6 +160,7 @@ class Prediction:
     horizon: int = 5  # predictor steps per window
     noise: float = 0.03  # on what moves before every step, at most, in its standard deviations over all
     # training frames; a state in a wall is then led out of it
+    anew: bool = False
 
     def __post_init__(self) -> None:
         _check_horizon(self.horizon)

@@ -154,6 +154,8 @@ def _fit_stages(
             of=f"{run.fingerprint} {fingerprint(model.encoder)}",
             every=save_seconds,
         )
+        if recipe.prediction.anew and run.stage != "prediction":  # and not in the middle of it
+            model.predictors.load_state_dict(_untrained(model.config, run.seed).predictors.state_dict())
         loop(
             "prediction",
             model.predictors.parameters(),
@@ -243,12 +245,17 @@ def model_config(store: EpisodeStore, recipe: Recipe) -> ModelConfig:
     )
 
 
-def _new_model(config: ModelConfig, store: EpisodeStore, recipe: Recipe, seed: int) -> Model:
-    """An untrained model with the store's pixel statistics; the same weights for the same seed."""
+def _untrained(config: ModelConfig, seed: int) -> Model:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = Model(config)
         model.add_decoder()
+    return model
+
+
+def _new_model(config: ModelConfig, store: EpisodeStore, recipe: Recipe, seed: int) -> Model:
+    """An untrained model with the store's pixel statistics; the same weights for the same seed."""
+    model = _untrained(config, seed)
     windows = BlockWindows(
         store,
         horizon=1,

@@ -30,6 +30,9 @@ def test_an_ablation_changes_one_thing_of_the_recipe():
             if "from the start" in name:
                 assert changed[-1] == "joins", name
                 assert set(changed) <= {"kind", "method", "joins"}, name
+            elif "a new predictor" in name:
+                assert changed[-1] == "anew", name
+                assert set(changed) <= {"kind", "method", "anew"}, name
             elif name == "no inverse dynamics":  # which cannot go first either
                 assert changed == ["weights", "joins"]
             else:

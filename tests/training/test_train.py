@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from telos.agent import Agent
+from telos.checkpoint import fingerprint
 from telos.configurator import Configurator
 from telos.data import EpisodeStore
 from telos.errors import CheckpointError, TrainingError
@@ -93,6 +94,29 @@ recipe = conftest.recipe.__wrapped__()
 stop = test_train.stop_at("representation", 20, test_train.die)
 test_train.train(store, recipe, sys.argv[4], seed=5, save_seconds=0, progress=stop)
 """
+
+
+def test_predictors_that_begin_anew_keep_nothing_of_the_first_stage(store, recipe, tmp_path):
+    assert recipe.prediction is not None
+    none = replace(recipe.prediction, optimisation=replace(recipe.prediction.optimisation, steps=0))
+    kept = train(store, replace(recipe, prediction=none), tmp_path / "kept", seed=5)
+    anew = train(store, replace(recipe, prediction=replace(none, anew=True)), tmp_path / "anew", seed=5)
+    first = _new_model(model_config(store, recipe), store, recipe, 5)
+    assert fingerprint(anew.predictors) == fingerprint(first.predictors) != fingerprint(kept.predictors)
+    assert fingerprint(anew.encoder) == fingerprint(kept.encoder) != fingerprint(first.encoder)
+
+
+def test_a_new_predictor_is_not_made_again_when_its_stage_goes_on(store, recipe, tmp_path):
+    assert recipe.prediction is not None
+    anew = replace(recipe, prediction=replace(recipe.prediction, anew=True))
+    train(store, anew, tmp_path / "whole", seed=5)
+    with pytest.raises(KeyboardInterrupt):
+        train(
+            store, anew, tmp_path / "b", seed=5, save_seconds=0, progress=stop_at("prediction", 15, interrupt)
+        )
+    train(store, anew, tmp_path / "b", seed=5)
+    assert metrics(tmp_path / "b") == metrics(tmp_path / "whole")
+    assert same_weights(tmp_path / "b", tmp_path / "whole")
 
 
 def test_a_run_that_was_killed_reaches_the_numbers_of_one_that_was_not(store, recipe, whole, tmp_path):
