@@ -35,6 +35,8 @@ class Seen:
         Of all processes, since methods compare samples. Nothing is taken off both views: neither the
         observed mean, which has the future in it that the imagined view is to foretell, nor the state that
         the window begins with, whose noise both would then share, so that it would pay to encode noise.
+        Imagined over fewer steps than the window has (`Representation.ahead`), a state comes from one whose
+        noise is in the observed mean: of white noise the views then correlate by up to 1 / T.
 
         Raises:
             ValueError: around the mean of a single frame nothing is left.
