@@ -80,13 +80,16 @@ class Compute:
 class Replicated(nn.Module):
     """A step whose gradients are averaged over processes: every process holds all weights."""
 
-    def __init__(self, step: Step, trained: Sequence[nn.Parameter]) -> None:
+    def __init__(self, step: Step, trained: Sequence[nn.Parameter], *, constant: bool = True) -> None:
+        """Of `trained` each step uses the same (`constant`), or some may join later, which takes longer."""
         super().__init__()
         # A module of nothing but what is trained: what is frozen, or comes later, needs no gradient.
         wrapped = _Step(step)
         wrapped.trained = nn.ParameterList(trained)
-        # Which parameters a step uses does not change; those that none uses keep no gradient, as alone.
-        self.parallel = DistributedDataParallel(wrapped, static_graph=True)
+        # What no process uses keeps no gradient, as alone.
+        self.parallel = DistributedDataParallel(
+            wrapped, static_graph=constant, find_unused_parameters=not constant
+        )
 
     def forward(self, generator: torch.Generator, number: int) -> tuple[Tensor, dict[str, Any]]:
         """The step's loss, and what it records."""

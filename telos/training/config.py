@@ -95,7 +95,8 @@ class Representation:
     Where actions tell little or nothing of what moves, nothing may be learned from long predictions alone.
 
     With `joins`, what is asked beside the method (inverse dynamics) goes first. Beside noise that can be half
-    foretold, a method may otherwise settle on that before it has met what actions move.
+    foretold, a method may otherwise settle on that before it has met what actions move. What the method alone
+    trains (predictor, heads, the scene) stays as it was made until then.
     """
 
     optimisation: Optimisation = field(
@@ -112,6 +113,10 @@ class Representation:
         _check_horizon(self.horizon)
         if not 0 <= self.joins < 1:
             raise ValueError(f"joins must be a share of the updates, from 0 to below 1; got {self.joins}.")
+        if self.joins and not any(vars(self.weights).values()):
+            raise ValueError(
+                f"joins must be 0 where nothing is asked beside the method (weights); got {self.joins}."
+            )
         if self.ahead is not None and (not self.ahead or min(self.ahead) < 1):
             raise ValueError(
                 "ahead must be None, or one or more numbers of predictor steps, each at least 1; got "

@@ -69,25 +69,31 @@ class RepresentationLoss(nn.Module):
             generator: for methods that draw; in the same state in all processes.
             progress: the share of all updates that are done, 0 to 1.
         """
-        seen = self.see(pixels, actions, scene_at, progress=progress)
-        terms = self.criterion(self.model, seen, generator)
-        weights = self._method_weights(progress)
+        joined = progress >= self.settings.joins
+        seen = self.see(pixels, actions, scene_at, progress=progress, joined=joined)
+        with torch.set_grad_enabled(joined and torch.is_grad_enabled()):
+            terms = self.criterion(self.model, seen, generator)
+        weights = dict(self.criterion.weights) if joined else {}
         for name, term in self.beside(seen, actions).items():
             terms[name], weights[name] = term, getattr(self.settings.weights, name)
-        loss = torch.stack([weights[name] * term for name, term in terms.items()]).sum()
+        # What is not in the loss gets no gradient, not one of zeros, which an optimiser would count as seen.
+        loss = torch.stack([weight * terms[name] for name, weight in weights.items()]).sum()
         return loss, terms, seen.observed.detach()
-
-    def _method_weights(self, progress: float) -> dict[str, float]:
-        """What the terms weigh: nothing until the method joins, but they are there (DDP wants all parts)."""
-        joined = float(progress >= self.settings.joins)
-        return {name: joined * weight for name, weight in self.criterion.weights.items()}
 
     def after_step(self, *, step: int, steps: int) -> None:
         """The optimiser has taken step `step`, from 1 to `steps`: a teacher may follow."""
         self.criterion.after_step(self.model, step=step, steps=steps)
 
-    def see(self, pixels: Tensor, actions: Tensor, scene_at: Tensor, *, progress: float = 0.0) -> Seen:
-        """Encode windows, and imagine each state from one before it."""
+    def see(
+        self,
+        pixels: Tensor,
+        actions: Tensor,
+        scene_at: Tensor,
+        *,
+        progress: float = 0.0,
+        joined: bool = True,
+    ) -> Seen:
+        """Encode windows, and imagine each state from one before it: to learn from that, if `joined`."""
         model, curriculum = self.model, self.settings.ahead
         ahead = None
         if curriculum is not None:
@@ -101,7 +107,8 @@ class RepresentationLoss(nn.Module):
             if self.criterion.detached:
                 start, around = start.detach(), None if scene is None else scene.detach()
             predict = partial(model.predictor, scene=around)
-            imagined = unroll_each(predict, start, actions, ahead=ahead)
+            with torch.set_grad_enabled(joined and torch.is_grad_enabled()):
+                imagined = unroll_each(predict, start, actions, ahead=ahead)
         return Seen(
             pixels=pixels,
             observed=moving,

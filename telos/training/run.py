@@ -128,6 +128,7 @@ class Run:
         every: int = 20,
         save_seconds: float = 30.0,
         shardable: bool = False,
+        constant: bool = True,
     ) -> None:
         """Optimise `parameters` by `step` for `optimisation.steps` steps; does nothing if finished before.
 
@@ -138,6 +139,7 @@ class Run:
         Args:
             shardable: all of the model that `step` uses it calls as modules, so its weights may be sharded.
                 `model` is then another object afterwards.
+            constant: every step trains the same; or what no step has trained so far may join later.
 
         Errors: `TrainingError` if a loss is not finite, in whichever process; the last save stays.
         """
@@ -146,7 +148,7 @@ class Run:
         trained = list(parameters)
         shard = shardable and self.compute.shards(trained, self.processes.count)
         kept = spare(self.model) if shard else None
-        forward, trained = self._parallel(step, trained, shard=shard)
+        forward, trained = self._parallel(step, trained, shard=shard, constant=constant)
         optimiser = torch.optim.AdamW(
             trained,
             lr=optimisation.learning_rate,
@@ -278,13 +280,13 @@ class Run:
         )
 
     def _parallel(
-        self, step: Step, trained: list[nn.Parameter], *, shard: bool
+        self, step: Step, trained: list[nn.Parameter], *, shard: bool, constant: bool
     ) -> tuple[Step, list[nn.Parameter]]:
         """The step as all processes take it together, and what it trains."""
         if self.processes.count == 1:
             return step, trained
         if not shard:
-            return Replicated(step, trained), trained
+            return Replicated(step, trained, constant=constant), trained
         names = {value: name for name, value in self.model.named_parameters()}
         forward = sharded(step, self.model, trained, self.compute.place(), self.processes.count)
         now = dict(self.model.named_parameters())

@@ -142,6 +142,7 @@ def _fit_stages(
             settings.optimisation,
             after=learner.after_step if taught else None,
             shardable=not taught,  # teachers look at weights between steps
+            constant=not (isinstance(settings, Representation) and settings.joins),
         )
         if isinstance(run.model, Model):
             model = run.model

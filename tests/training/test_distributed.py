@@ -23,6 +23,7 @@ SAME = {
     "rooms": "rooms",
     "masked": "masked",
     "taught": "taught",
+    "joining": "joining",
     "sketched": "sketched",
     "sharded": "sketched",
     "resumed": "rooms",
@@ -33,7 +34,7 @@ SAME = {
 def alone(store, tmp_path_factory):
     """The runs of one process."""
     folder = tmp_path_factory.mktemp("alone")
-    for name in ("rooms", "masked", "taught", "sketched"):
+    for name in ("rooms", "masked", "taught", "joining", "sketched"):
         together.fit(store.path, name, folder / name)
     return folder
 

@@ -9,7 +9,7 @@ from telos import ssl
 from telos.model import Model, ModelConfig
 from telos.perception import Keypoints
 from telos.training import Representation, Weights
-from telos.training.methods import VarianceCovariance
+from telos.training.methods import VarianceCovariance, VICReg
 from telos.training.representation import RepresentationLoss
 from telos.types import ActionSpace
 from telos.world_model import Glimpse, unroll
@@ -174,6 +174,25 @@ def test_until_the_method_joins_what_is_beside_it_is_learned_alone():
     assert torch.allclose(before, expected)
     after, _, _ = told(progress=0.5)
     assert torch.allclose(after, expected + terms["prediction"] + terms["variance"])
+
+
+def test_what_a_method_alone_trains_has_no_gradient_until_it_joins():
+    """Not one of zeros: Adam would count it, and its first steps would be several times the learning rate."""
+    learner = RepresentationLoss(new_model(), Representation(joins=0.5, method=VICReg()))
+    told = partial(learner, *batch(), scene_at=SCENE_AT, generator=torch.Generator())
+    told(progress=0.49)[0].backward()
+    waiting = [*learner.model.predictor.parameters(), *learner.criterion.parameters()]
+    assert all(value.grad is None for value in waiting)
+    without = {name for name, value in learner.named_parameters() if value.grad is None}
+    assert "model.encoder.scene.weight" in without
+    assert any(value.grad is not None for value in learner.model.encoder.parameters())
+    told(progress=0.5)[0].backward()
+    assert all(value.grad is not None for value in waiting)
+
+
+def test_a_method_that_joins_later_needs_something_that_goes_first():
+    with pytest.raises(ValueError, match="joins must be 0 where nothing is asked beside the method"):
+        Representation(joins=0.5, weights=Weights(inverse=0.0, temporal=0.0))
 
 
 @pytest.mark.parametrize("joins", [-0.1, 1.0])

@@ -44,8 +44,10 @@ def small(name):
         "rooms": methods.VarianceCovariance(),
         "masked": methods.MaskedAutoencoding(),
         "taught": methods.DINO(head=methods.Head(hidden=16, size=8), classes=12),
+        "joining": methods.VICReg(head=methods.Head(hidden=16, size=8)),
     }[name]
-    first = replace(smoke.representation, optimisation=FEW, method=method)
+    joins = 0.5 if name == "joining" else 0.0
+    first = replace(smoke.representation, optimisation=FEW, method=method, joins=joins)
     prediction = replace(smoke.prediction, optimisation=FEW)
     return replace(smoke, representation=first, prediction=prediction, heads=HEADS)
 
@@ -170,6 +172,7 @@ def pair(rank, data, folder):
             ("rooms", {}),
             ("masked", {}),
             ("taught", {}),
+            ("joining", {}),
             ("sketched", {}),
             ("sharded", {"sharding": "full", "micro_batches": 2}),
             ("resumed", {}),
