@@ -193,10 +193,7 @@ class Agent:
             self.reset(present.batch)
         assert self._memory is not None
         self._memory.observe(present)
-        if self.guardrails:
-            with torch.no_grad():
-                seen = self.model.encode(self._memory.recall(range(present.batch)))
-                self._memory.reconsider(self._watch.see(self.guardrails, self.model.moving(seen)))
+        self._look_out(self._memory)
         early = self._astray(self._memory)
         if due := self._memory.due():
             self._decide(self._task, self._memory, due, early)
@@ -204,6 +201,19 @@ class Agent:
         if isinstance(observation, Observation):
             return action
         return action.cpu().numpy() if observation.ndim == 4 else action[0].cpu().numpy()
+
+    def _look_out(self, memory: WorkingMemory) -> None:
+        """Make those problems due whose plans have become dangerous."""
+        if not self.guardrails:
+            self._watch.pause()
+            return
+        began = time.process_time()
+        with torch.no_grad():
+            seen = self.model.encode(memory.recall(range(memory.batch)))
+            memory.reconsider(self._watch.see(self.guardrails, self.model.moving(seen)))
+        seconds = (time.process_time() - began) / memory.batch
+        for pursuit in memory.pursuits:
+            pursuit.watching += seconds
 
     def _astray(self, memory: WorkingMemory) -> list[int]:
         """Make those problems due whose present has left the tube of their plan."""

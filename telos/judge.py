@@ -52,8 +52,9 @@ def judge(problem: Problem, plan: Plan, *, own: int, beyond: Tensor, rest: Tenso
 
     With guardrails each plan is imagined anew from `problem.state`, as it will be executed, and only the
     guardrails are asked: neither what the planner shows nor what a cost does to a trajectory counts. A plan
-    that leaves violates less in total than resting, and of the first `own` guardrails no more: those of a
-    task are no reason to break the agent's.
+    that leaves violates less in total than resting, buffers included, and of the first `own` guardrails no
+    more: those of a task are no reason to break the agent's. And it truly violates none, its buffer aside,
+    that resting would not: to be in a buffer is no reason to cross a zone.
 
     Args:
         own: how many of the guardrails are the agent's; the others are the task's.
@@ -70,25 +71,37 @@ def judge(problem: Problem, plan: Plan, *, own: int, beyond: Tensor, rest: Tenso
             evaluations += trajectory.states.shape[2] * problem.horizon
         shown = replace(trajectory, states=trajectory.states.clone())  # what a guardrail does to it is lost
         scored, excesses = score(alone, shown)
-        over, held = _over(excesses, scored.energy[:, 0])
+        over, held, broken = _over(problem, excesses, scored.energy[:, 0])
         holds = finite & ~plan.mask(PlanStatus.INFEASIBLE) & held.all(0)
         leaving = finite & ~holds & beyond
         if leaving.any():
             resting = imagine(problem, rest.expand_as(plan.actions)[:, None])
             evaluations += resting.states.shape[2] * problem.horizon
-            left, _ = _over(score(alone, resting)[1], scored.energy[:, 0])
+            left, _, already = _over(problem, score(alone, resting)[1], scored.energy[:, 0])
             kept = held[:own].all(0) | (over[:own].sum(0) <= left[:own].sum(0))
-            leaving = leaving & kept & (over.sum(0) < left.sum(0))
+            leaving = leaving & kept & (over.sum(0) < left.sum(0)) & ~(broken & ~already).any(0)
     return Verdict(scored.worst[:, 0], ~holds & ~leaving, leaving, trajectory, evaluations)
 
 
-def _over(excesses: tuple[Tensor, ...], like: Tensor) -> tuple[Tensor, Tensor]:
-    """By how much P plans violate each guardrail, in its scale, and whether they hold it: `[G, P]` each."""
+def _over(problem: Problem, excesses: tuple[Tensor, ...], like: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Of P plans and G guardrails, `[G, P]` each.
+
+    By how much they violate it, buffer included, in its scale; whether they hold it; whether they violate
+    it, the buffer aside.
+    """
     if not excesses:
-        return like.new_zeros(0, len(like)), like.new_ones(0, len(like), dtype=torch.bool)
+        none = like.new_zeros(0, len(like))
+        return none, none == 0, none > 0
     over = torch.stack([excess[:, 0].relu().sum(-1).amax(-1) for excess in excesses])
     far = torch.stack([excess[:, 0].abs().amax((-2, -1)) for excess in excesses])
-    return over, over <= ROUNDING * far.clamp_max(1)
+    deepest = torch.stack(
+        [
+            excess[:, 0].amax((-2, -1)) - guardrail.buffer / guardrail.scale
+            for excess, guardrail in zip(excesses, problem.guardrails, strict=True)
+        ]
+    )
+    rounding = ROUNDING * far.clamp_max(1)
+    return over, over <= rounding, ~(deepest <= rounding)
 
 
 def steps_of(trajectory: Trajectory, block: int, count: int) -> Tensor:

@@ -197,7 +197,8 @@ class Model(nn.Module):
     def resume(self, state: Tensor, imagined: Tensor, actions: Tensor) -> Trajectory:
         """Imagine on from imagined states `[B, S, K, D]`, in the scenes of perceived ones `[B, D + scene]`.
 
-        Actions are `[B, S, T, size]`; future k is imagined on by predictor k.
+        Actions are `[B, S, T, size]`; future k is imagined on by predictor k. A predictor with a history
+        begins a new one.
         """
         blocks = self.config.action_space.flatten(actions)
         return Trajectory(self.imagine(state, blocks, begin=imagined), actions)

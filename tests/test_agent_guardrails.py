@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from telos.actor import CEM
 from telos.agent import Agent
 from telos.cost import Box, Calibrated, Disc, Effort, Goal, Trial, Union, calibrate, keep_in, keep_out
 from telos.errors import DriftWarning
@@ -396,3 +397,71 @@ def test_a_plan_of_another_precision_is_a_plan():
         return replace(plan, actions=plan.actions.double())
 
     assert deepest(guarded(precise)) <= 0
+
+
+@pytest.mark.parametrize("planner", [Shooting(2048), CEM(candidates=256)])
+def test_between_two_zones_narrower_than_their_buffers_it_crosses_neither(planner):
+    """Staying violates both buffers for ever, a dash through a zone neither for long."""
+    zones = (Box((4, -50), (6, 50)), Box((-50, -50), (2, 50)))
+    agent = Agent(
+        PlaneModel(),
+        task=Task(Goal(torch.tensor([[3.0, 6.0]]))),
+        guardrails=[keep_out(place, zone, buffer=1.5) for zone in zones],
+        configurator=lambda situation: Configuration(planner, 24, Budget(), 2),
+    )
+    world = Plane((3, 6))
+    frames = world.frames()
+    for _ in range(30):
+        frames = world.step(agent.act(frames))
+        assert 2 <= world.places[0, 0] <= 4
+    assert not any(record.leaving[0] and record.violation[0] > 1e-3 for record in agent.records)
+
+
+def test_from_a_buffer_a_straight_dash_through_the_zone_is_not_executed():
+    def dash(problem):
+        plan = Shooting(4)(problem)
+        actions = torch.zeros_like(plan.actions)
+        actions[..., 0] = 1.0
+        trajectory = problem.level.rollout(problem.state, actions[:, None])
+        return replace(plan, actions=actions, trajectory=trajectory)
+
+    agent = Agent(
+        PlaneModel(),
+        task=ACROSS,
+        guardrails=[keep_out(place, ZONE, buffer=1.0)],
+        configurator=lambda situation: Configuration(dash, 24, Budget(), 2),
+    )
+    assert deepest(agent, (3.5, 6), steps=10) <= 0
+    assert all(record.safe[0] for record in agent.records)
+
+
+def test_what_is_held_by_agent_and_task_is_watched_once():
+    agent = guarded()
+    zone = agent.guardrails[0]
+    agent.set_task(replace(ACROSS, guardrails=(zone,)))
+    deepest(agent, steps=5)
+    predicted, observed = agent.predicted_and_perceived(zone)
+    assert predicted.shape == observed.shape == (4, 1)
+    torch.testing.assert_close(predicted, observed, atol=0.1, rtol=0)  # frames have few levels
+
+
+def test_a_task_without_guardrails_between_two_with_is_no_step_of_theirs():
+    agent, world, zone = guarded(), Plane((1, 6)), keep_out(place, ZONE)
+    agent = Agent(PlaneModel(), configurator=always(Shooting(512)))
+    agent.set_task(replace(BESIDE, guardrails=(zone,)))
+    deepest(agent, world=world, steps=4)
+    agent.set_task(Task(Goal(torch.tensor([[9.0, 9.0]]))))
+    deepest(agent, world=world, steps=20)  # straight through the zone, which is not held
+    agent.set_task(replace(Task(Goal(torch.tensor([[11.0, 9.0]]))), guardrails=(zone,)))
+    deepest(agent, world=world, steps=4)
+    predicted, observed = agent.predicted_and_perceived(zone)
+    assert len(observed) == 3 + 3
+    assert (observed < 0).all()
+    torch.testing.assert_close(predicted, observed, atol=0.1, rtol=0)  # frames have few levels
+
+
+def test_what_is_looked_at_between_plans_is_in_what_planning_costs():
+    agent, world = guarded(replan_every=8), Plane((1, 6))
+    deepest(agent, world=world, steps=3)
+    assert agent._memory is not None
+    assert agent._memory.pursuits[0].watching > 0

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from telos.actor.proposals import Belief, Means, Mixture, Proposal, Wander
+from telos.actor.proposals import Belief, Mixture, Proposal, Wander, WithMeans
 from telos.actor.sampling import Fit, Top
 from telos.actor.search import search
 from telos.types import ActionSpace, Plan, Problem
@@ -99,14 +99,10 @@ class CategoricalCEM:
         require_discrete(problem.level.action_space)
         around = Categorical(self.fresh)
         begin = self.explore if problem.warm_start is None else Mixture(((1, around), (1, self.explore)))
-
-        def with_mean(propose: Proposal) -> Proposal:
-            return Mixture(((1, Means()), (self.candidates - 1, propose)))
-
         return search(
             problem,
-            propose=with_mean(around),
-            first=with_mean(begin),
+            propose=WithMeans(around),
+            first=WithMeans(begin),
             weigh=Top(self.elites),
             refit=Fit(momentum=self.momentum, spread=False),
             candidates=self.candidates,

@@ -30,7 +30,7 @@ class MCTS:
     are scaled to 0..1 among siblings, since energies have no scale of their own (mctx does so with values,
     github.com/google-deepmind/mctx); what violates a guardrail is worth the least while a sibling does
     not. Several walks share an iteration; each counts as a visit before it is scored, so that they
-    spread (Liu et al., arXiv 1810.11755).
+    spread (Liu et al., arXiv 1810.11755). Alternatives to begin with are scored beside the first ones.
 
     Args:
         candidates: S, plans per iteration; rounded down to whole walks of one plan per action, at least one.
@@ -83,14 +83,15 @@ class _Tree:
         self._side: Tensor | None = None  # [B, 1, 1]: of a cell
 
     def walk(self, belief: Belief, count: int, generator: torch.Generator) -> Tensor:
-        """Plans `[B, walks * N, T, size]`: a `Proposal`."""
+        """Plans `[B, walks * N, T, size]`, and at first the alternatives behind them: a `Proposal`."""
         B, N, T = len(self._rows), len(self._blocks), self._horizon
         walks, first = max(1, count // N), self._rank.shape[1]
         explored = belief.space.project(self._settings.explore(belief, walks * N, generator))
         drawn = torch.rand((B, walks * N, 1, 1), generator=generator, device=explored.device)
         if first == 1:
             drawn[:, :N] = 0  # the first walk's plans all go on as believed: one of them is the warm start
-        plans = torch.where(drawn < self._settings.follow, belief.mean, explored).unflatten(1, (walks, N))
+        followed = torch.where(drawn < self._settings.follow, belief.mean[:, :1], explored)
+        plans = followed.unflatten(1, (walks, N))
         number = torch.arange(N, device=plans.device)
         time, paths, depths = torch.arange(T, device=plans.device), [], []
         self._add(walks * N)
@@ -105,19 +106,22 @@ class _Tree:
             paths.append(torch.where((depth < T) & (path >= 0), path, 0))
             depths.append(depth[:, 0])
         self._paths, self._depths = torch.stack(paths, 1), torch.stack(depths, 1)
-        return plans.flatten(1, 2)
+        return torch.cat([plans.flatten(1, 2), belief.mean[:, 1:]], 1)
 
     def back_up(self, belief: Belief, elites: Elites) -> Belief:
         """Tell the tree what the last walks' plans are worth; believe in the best plan so far: a `Refit`."""
         self._close()
         scored, before = elites.scored, self._rank[:, :1].clone()
-        self._rank[:, -scored.rank.shape[1] :] = scored.rank
-        best = scored.rank.unflatten(1, (self._paths.shape[1], -1)).amin(2)
+        count = self._depths.shape[1] * len(self._blocks)  # what is beyond are alternatives, in no node
+        self._rank[:, -count:] = scored.rank[:, :count]
+        best = scored.rank[:, :count].unflatten(1, (self._paths.shape[1], -1)).amin(2)
         for nodes in self._paths.unbind(2):
             self._rank.scatter_reduce_(1, nodes, best, "amin")
         top = scored.take(scored.best(1))
+        self._rank[:, :1] = torch.minimum(self._rank[:, :1], top.rank)
         better = (top.rank < before)[..., None, None]
-        return replace(belief, mean=torch.where(better, top.actions, belief.mean))
+        mean = torch.where(better, top.actions, belief.mean[:, :1])
+        return replace(belief, mean=mean, std=belief.std[:, :1])
 
     def imagine(self, state: Tensor, actions: Tensor) -> Trajectory:
         """The problem's own `Rollout`; what it gives is looked at in `back_up`."""
@@ -129,6 +133,7 @@ class _Tree:
         assert self._imagined is not None
         states, actions = self._imagined.states, self._imagined.actions
         depth = self._depths.repeat_interleave(len(self._blocks), 1) + 1  # of the children, [B, S]
+        states, actions = states[:, : depth.shape[1]], actions[:, : depth.shape[1]]
         so_far = torch.full_like(depth, LOST)
         for steps in depth.unique().tolist():  # those beyond the horizon are in no tree
             way = Trajectory(states[:, :, :, : steps + 1], actions[:, :, :steps])

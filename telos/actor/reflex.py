@@ -20,9 +20,9 @@ class Reflex:
     """What the problem's policy does, imagined step by step and scored: a plan without a search.
 
     The first of the `candidates` is what it does; in the others, and in all those of later iterations, it is
-    disturbed on its way and reacts to that, as in POPLIN-A (arXiv 1906.08649). The warm start, or resting, is
-    scored beside them. Imagining what a policy does costs one evaluation per block and future, scoring as
-    much again.
+    disturbed on its way and reacts to that, as in POPLIN-A (arXiv 1906.08649). The warm start, or resting,
+    and the alternatives are scored beside them. Imagining what a policy does costs one evaluation per block
+    and future, scoring as much again.
     """
 
     candidates: int = 1
@@ -35,7 +35,8 @@ class Reflex:
                 "Reflex needs a policy in the problem: a model with a reflex (telos.fit_reflex), and a cost "
                 "with one goal state (Agent.reach). Use Guided, which does without, or another planner."
             )
-        shooting = RandomShooting(candidates=1 + self.candidates)
+        others = 1 if problem.alternatives is None else 1 + problem.alternatives.shape[1]
+        shooting = RandomShooting(candidates=others + self.candidates)
         return Guided(shooting, share=1.0, spread=self.spread)(problem)
 
 

@@ -202,10 +202,11 @@ def calibrate(
     """The guardrail with the buffer that episodes run with it ask for, by split conformal prediction.
 
     The episodes were run with `guardrail.buffer` held, all of it and from tasks drawn as later ones
-    will be. Where the calibration `holds`, a later episode violates with probability at most `alpha`:
-    on average over calibrations, or with `confidence` in this one. Where it does not, a `CalibrationWarning`
-    says so: the buffer is the best guess, plans will move with it, and only new episodes at the new buffer
-    can tell. `settle` does that.
+    will be. A later episode, run with the same buffer held, scores above `quantile` with probability at most
+    `alpha`: on average over calibrations, or with `confidence` in this one. Where the calibration `holds`,
+    that is no more than what was held, and with `confidence` at most `alpha` of the episodes violate. Where
+    it does not, a `CalibrationWarning` says so: the buffer is the best guess, plans will move with it, and
+    only new episodes at the new buffer can tell. `settle` does that.
 
     Raises:
         ValueError: there are too few episodes (the message says how many it takes), or alpha, confidence or
@@ -251,8 +252,10 @@ def settle(
     """
     if rounds < 1:
         raise ValueError(f"rounds must be at least 1; got {rounds}.")
-    episodes_needed(alpha, confidence)  # an error comes before the episodes, not after them
     each = 1 - (1 - confidence) / rounds
+    episodes_needed(
+        alpha, each
+    )  # so that an impossible alpha or confidence is told of before episodes are run
     found: Calibration | None = None
     for number in range(rounds):
         held = guardrail.buffer if found is None else found.buffer + stride

@@ -131,9 +131,9 @@ class Goal(Term):
 class ReadingGoal(Term):
     """The squared distance of a named reading at steps 1..T to a value, in units of `scale`.
 
-    `readout` maps states `[..., *state]` to readings `[..., k]`. `value` is `[k]` for all problems or
-    `[B, k]`, in the reading's units; NaN marks a value that may be anything. The energy is 1 where the
-    root mean square of the differences is `scale`. The reductions are those of `Goal`.
+    `readout` maps states `[..., *state]` to readings `[..., k]`. `value` is `[k]` or `[1, k]` for all
+    problems, or `[B, k]`, in the reading's units; NaN marks a value that may be anything. The energy is 1
+    where the root mean square of the differences is `scale`. The reductions are those of `Goal`.
     """
 
     readout: Callable[[Tensor], Tensor]
@@ -164,6 +164,11 @@ class ReadingGoal(Term):
                 f"value must have as many numbers as the reading; got {value.shape[-1]} for readings "
                 f"{list(readings.shape)}."
             )
+        if value.ndim > 1 and value.shape[0] not in (1, readings.shape[0]):
+            raise ValueError(
+                f"value must have a row for each of the {readings.shape[0]} problems, or one for all; got "
+                f"{value.shape[0]}."
+            )
         wanted = ~value.isnan()
         difference = torch.where(wanted, readings - value.nan_to_num(), 0.0) / self.scale
         distance = difference.square().sum(dim=-1) / wanted.sum(dim=-1)
@@ -171,7 +176,7 @@ class ReadingGoal(Term):
 
     def select(self, index: Tensor) -> ReadingGoal:
         """The goal of some problems; a shared one is the same for all."""
-        if self.value.ndim == 1:
+        if self.value.ndim == 1 or self.value.shape[0] == 1:
             return self
         return ReadingGoal(self.readout, self.value[index], self.scale, self.reduction, self.late_weight)
 

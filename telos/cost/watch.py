@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from telos.cost.calibration import Calibrated
+from telos.cost.calibration import Calibrated, Calibration
 from telos.cost.drift import DriftTest
 from telos.errors import DriftWarning
 from telos.types import Guardrail, Trajectory
@@ -33,24 +33,29 @@ class Watch:
 
     Both are taken along the way from one step to the next, of the guardrail's own reading of states: no truth
     is needed, and nothing is seen of errors that perception makes in both. For calibrated guardrails the
-    scores of episodes are tested for drift, across resets. What lasts longer than calibrated episodes did
-    counts as several. A guardrail that asks for actions is shown zeros, `size` a step, in both.
+    scores of episodes are tested for drift, across resets and across the guardrails of one calibration (each
+    task's own zone, say). What lasts longer than calibrated episodes did counts as several. A guardrail that
+    asks for actions is shown zeros, `size` a step, in both.
     """
 
     def __init__(self, *, size: int = 1) -> None:
         self._size = size
         self.drifts: list[Drift] = []
         self._logs: dict[int, _Log] = {}
-        self._tests: dict[int, tuple[Guardrail, DriftTest]] = {}
+        self._tests: dict[tuple[int, int], tuple[Calibration, DriftTest]] = {}
         self._before: Tensor | None = None  # [B, D]
         self._step = 0
 
     def begin(self) -> None:
         """Episodes begin; those that were going on count, if anything was predicted in them."""
+        self.pause()
+        self._logs, self._step = {}, 0
+
+    def pause(self) -> None:
+        """No guardrail is held for now: what was expected does not speak of what comes."""
+        self._before = None
         for log in self._logs.values():
-            for problem in range(log.batch):
-                self._end(log, problem)
-        self._logs, self._before, self._step = {}, None, 0
+            self._stop(log)
 
     def see(self, guardrails: Sequence[Guardrail], states: Tensor) -> list[int]:
         """Take in what moves `[B, D]` at the next step; the problems whose plans have become dangerous.
@@ -65,6 +70,10 @@ class Watch:
         way = torch.stack([before, states], 1)[:, None, None]
         still = states.new_zeros(len(states), 1, 1, self._size)
         thin = torch.zeros(len(states), dtype=torch.bool, device=states.device)
+        held = {id(guardrail) for guardrail in guardrails}
+        for log in self._logs.values():
+            if id(log.guardrail) not in held:
+                self._stop(log)
         for log in self._each(guardrails, len(states)):
             observed = log.guardrail(Trajectory(way, still))[:, 0, 0, 1]
             thin |= log.take(observed)
@@ -102,40 +111,58 @@ class Watch:
         return torch.stack(log.predicted), torch.stack(log.observed)
 
     def _each(self, guardrails: Sequence[Guardrail], batch: int) -> Iterator[_Log]:
-        for guardrail in guardrails:
-            log = self._logs.setdefault(id(guardrail), _Log(guardrail, batch))
+        """The logs of guardrails, each once, however often it is held."""
+        alike: dict[int, int] = {}  # of each calibration, how many guardrails so far
+        for guardrail in {id(each): each for each in guardrails}.values():
+            key = None
+            if isinstance(guardrail, Calibrated) and guardrail.calibration.band is not None:
+                calibration = guardrail.calibration
+                key = (id(calibration), alike.setdefault(id(calibration), 0))
+                alike[id(calibration)] += 1
+                self._tests.setdefault(key, (calibration, DriftTest(calibration.alpha)))
+            log = self._logs.setdefault(id(guardrail), _Log(guardrail, batch, key))
             if log.batch == batch:
                 yield log
 
     def _judge(self, log: _Log) -> None:
         """Count the episodes that are beyond the calibrated band, or over."""
-        if not isinstance(log.guardrail, Calibrated) or log.guardrail.calibration.band is None:
+        if log.test is None:
             return
+        assert isinstance(log.guardrail, Calibrated)
         calibration = log.guardrail.calibration
+        assert calibration.band is not None
         promised = log.predicted[-1].clamp(max=-log.guardrail.buffer)
         if calibration.counts == "violations":
             promised = torch.full_like(promised, -log.guardrail.buffer)
         for problem, score in enumerate((log.observed[-1] - promised).tolist()):
+            if not log.lasted[problem]:
+                log.number[problem] = self._tests[log.test][1].begin()
             log.score[problem] = max(log.score[problem], score)
             log.lasted[problem] += 1
             if score > calibration.band and not log.counted[problem]:
                 log.counted[problem] = True
-                self._count(log, True, score)
+                self._count(log, problem, True)
             if log.lasted[problem] >= calibration.steps:
                 self._end(log, problem)
 
+    def _stop(self, log: _Log) -> None:
+        for problem in range(log.batch):
+            self._end(log, problem)
+        log.forget()
+
     def _end(self, log: _Log, problem: int) -> None:
         if log.lasted[problem] and not log.counted[problem]:
-            self._count(log, False, log.score[problem])
+            self._count(log, problem, False)
         log.lasted[problem], log.counted[problem], log.score[problem] = 0, False, -torch.inf
 
-    def _count(self, log: _Log, left: bool, score: float) -> None:
+    def _count(self, log: _Log, problem: int, left: bool) -> None:
         guardrail = log.guardrail
+        assert log.test is not None
         assert isinstance(guardrail, Calibrated)
         assert guardrail.calibration.band is not None
-        _, test = self._tests.setdefault(id(guardrail), (guardrail, DriftTest(guardrail.calibration.alpha)))
+        test = self._tests[log.test][1]
         before = test.drifted
-        test.update(left)
+        test.end(log.number[problem], left)
         if before or not test.drifted:
             return
         drift = Drift(
@@ -145,7 +172,7 @@ class Watch:
             left=test.left,
             rate=test.rate,
             band=guardrail.calibration.band,
-            score=score,
+            score=log.score[problem],
         )
         self.drifts.append(drift)
         warnings.warn(
@@ -158,19 +185,23 @@ class Watch:
 
 
 class _Log:
-    """One guardrail's episodes so far."""
+    """One guardrail's episodes so far, and which test they are bet on in, if they are."""
 
-    def __init__(self, guardrail: Guardrail, batch: int) -> None:
-        self.guardrail, self.batch = guardrail, batch
+    def __init__(self, guardrail: Guardrail, batch: int, test: tuple[int, int] | None) -> None:
+        self.guardrail, self.batch, self.test = guardrail, batch, test
         self.predicted: list[Tensor] = []  # [B] per step
         self.observed: list[Tensor] = []  # [B] per step
         self.score = [-torch.inf] * batch
         self.lasted = [0] * batch
         self.counted = [False] * batch
-        self._coming = torch.empty(
-            batch, 0
-        )  # [B, n], what the plans in force predict; infinite where nothing
-        self._done = torch.zeros(batch, dtype=torch.long)  # [B], how many of those steps are over
+        self.number = [0] * batch  # in the test, of the episodes that go on
+        self.forget()
+
+    def forget(self) -> None:
+        """Expect nothing."""
+        # [B, n], what the plans in force predict; infinite where nothing
+        self._coming = torch.empty(self.batch, 0)
+        self._done = torch.zeros(self.batch, dtype=torch.long)  # [B], how many of those steps are over
 
     def expect(self, problems: Tensor, predicted: Tensor) -> None:
         """Plans were made for some problems: `[P]`, `[P, n]`."""

@@ -9,7 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from telos.actor import PLANNERS, Beam, CategoricalCEM, planners
+from telos.actor import MCTS, PLANNERS, Beam, CategoricalCEM, Relay, planners
 from telos.types import ActionSpace, Budget, PlanStatus, Trajectory
 from tests.actor.grid import FIVE, enumerated, walk
 from tests.actor.point import WIDE, Formula, Quadratic, Setting, problem
@@ -62,6 +62,21 @@ def test_the_best_feasible_plan_is_found(name):
 def test_a_sampling_planner_finds_a_good_one_too(name):
     least = {"predictive_sampling": 20.0}.get(name, 10.0)  # standing still costs 20
     assert 8.0 <= plan(name).energy.item() <= least
+
+
+@alone
+def test_alternatives_are_begun_with_as_the_warm_start_is(name):
+    """With hardly a search, the best of what it begins with is what it ends with, or better."""
+    rest, worse = ROUND.clone(), ROUND.clone()
+    rest[:] = torch.nn.functional.one_hot(torch.tensor(0), 5).float()
+    worse[:, 2:] = rest[:, 2:]
+    others = torch.stack([worse, rest, ROUND], 1)
+    few = {"mcts": MCTS(candidates=5), "categorical_cem": CategoricalCEM(candidates=6, elites=2)}
+    planner = few.get(name, PLANNERS[name]())
+    found = planner(asked(warm_start=rest, alternatives=others, setting=Setting(budget=Budget(2))))
+    assert found.energy.item() == 8.0
+    relayed = Relay(((1, Beam()), (1, planner)))(asked(setting=Setting(budget=Budget(4))))
+    assert relayed.energy.item() == 8.0
 
 
 @alone

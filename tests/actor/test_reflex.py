@@ -54,6 +54,14 @@ def test_where_it_leads_nowhere_the_warm_start_is_the_plan():
     assert torch.equal(Reflex()(away).actions, 0 * warm)
 
 
+def test_alternatives_are_scored_beside_what_it_does_and_do_not_take_its_place():
+    others = torch.zeros(1, 3, 6, 2) - 1
+    alone = Reflex()(problem([[0.0, 0.0]], [[4.0, 0.0]], setting=ONCE))
+    beside = Reflex()(problem([[0.0, 0.0]], [[4.0, 0.0]], setting=ONCE, alternatives=others))
+    torch.testing.assert_close(beside.actions, alone.actions)
+    assert beside.evaluations == alone.evaluations + 3 * 6
+
+
 def test_it_goes_through_a_door_that_no_sampled_plan_meets():
     assert behind_the_wall(Evolution(), 3).energy > 16
     assert behind_the_wall(Reflex()).energy < 0.1

@@ -104,6 +104,7 @@ def test_energy_has_the_gradient_of_finite_differences_through_the_rollout(reduc
         (lambda: Goal(torch.zeros(5, 4))(imagined()), "Encode the goal"),
         (lambda: Goal(torch.zeros(2, 3))(imagined()), "Encode the goal"),
         (lambda: ReadingGoal(place, torch.zeros(3))(imagined()), "as many numbers"),
+        (lambda: ReadingGoal(place, torch.zeros(5, 2))(imagined()), "a row for each of the . problems"),
         (lambda: ReadingGoal(place, torch.tensor([math.nan, math.nan])), "finite"),
         (lambda: Effort() * math.nan, "weight"),
         (lambda: (Effort() + keep_out(place, Box((0, 0), (1, 1))))(imagined()), "guardrail is not a cost"),
@@ -115,6 +116,8 @@ def test_a_wrong_cost_says_what_is_wrong(make, message):
 
 
 def test_the_state_that_a_cost_is_to_come_to_is_found_in_sums_and_products():
+    for shared in (torch.zeros(2), torch.zeros(1, 2)):
+        assert ReadingGoal(place, shared).select(torch.tensor([2])).value is shared
     goal, reading = Goal(torch.randn(2, 4)), ReadingGoal(place, torch.zeros(2))
     assert goal_state(goal) is goal.state
     assert goal_state(0.5 * (2 * goal + Effort()) + reading) is goal.state

@@ -1,7 +1,10 @@
+import warnings
+
 import pytest
 import torch
 
-from telos.cost import Disc, Watch, keep_out
+from telos.cost import Calibrated, Disc, Trial, Watch, calibrate, keep_out
+from telos.errors import DriftWarning
 from tests.cost.toy import place
 
 torch.set_num_threads(1)
@@ -55,3 +58,23 @@ def test_plans_of_some_problems_leave_those_of_the_others_in_force():
     watch.expect([ZONE], [1], line(8.0, 7.5), torch.tensor([False]), 2)
     watch.see([ZONE], both)
     assert watch.told(ZONE)[0].tolist() == [[-3, -6], [-2, -6.5]]
+
+
+def rail(calibration, x=0.0):
+    return Calibrated(keep_out(place, Disc((x, 0), 1)), calibration)
+
+
+def test_guardrails_of_one_calibration_are_one_test_whichever_task_holds_them():
+    trials = [Trial(torch.zeros(3), torch.zeros(3), torch.zeros(3))] * 40
+    calibration = calibrate(ZONE, trials, alpha=0.1).calibration
+    watch = Watch()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DriftWarning)
+        for number in range(5):  # each episode leaves the band, each with a zone of its own
+            zone = rail(calibration, 0.1 * number)
+            watch.begin()
+            watch.see([zone], line(5.0)[0, 0])
+            watch.expect([zone], [0], line(5.0, 4.9, 4.8), torch.tensor([False]), 1)
+            watch.see([zone], line(2.0)[0, 0])
+    (drift,) = watch.drifts
+    assert drift.left == drift.episodes <= 5
