@@ -38,6 +38,10 @@ class DriftWarning(UserWarning):
     """What is observed is no longer what a guardrail was calibrated on."""
 
 
+class FrozenFrames(UserWarning):
+    """Episodes were collected beyond their end: the last part of them shows a picture that stands still."""
+
+
 class UnknownName(TelosError, LookupError):  # noqa: N818 (what is wrong is the name)
     """A name that is not registered, with the near ones."""
 

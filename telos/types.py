@@ -314,7 +314,10 @@ class World(Protocol):
         ...
 
     def goal_frames(self) -> np.ndarray:
-        """How each goal looks: uint8 `[num, H, W, C]`. Only after `reset(..., task=True)`."""
+        """How each goal looks: uint8 `[num, H, W, C]`. Only after `reset(..., task=True)`.
+
+        `NoTask` where goals are no pictures.
+        """
         ...
 
     def goal_readings(self) -> dict[str, np.ndarray]:
@@ -330,12 +333,22 @@ class World(Protocol):
         ...
 
 
+@runtime_checkable
+class Ends(Protocol):
+    """A world whose episodes may be over before they are stepped to their end, as Gymnasium's may."""
+
+    def ended(self) -> np.ndarray:
+        """Which copies have ended, bool `[num]`: they stand still until the next reset, whatever is done."""
+        ...
+
+
 __all__ = [
     "ActionSpace",
     "Aggregate",
     "Budget",
     "Configuration",
     "Cost",
+    "Ends",
     "Guardrail",
     "Level",
     "Observation",

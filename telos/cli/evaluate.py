@@ -61,29 +61,20 @@ def evaluate(
                 "--tasks, --seed, --batch and --record out."
             )
         return evaluate_safety(model, out, recipe)
-    from telos.cli.models import planning
+    from telos.cli.models import planning, world_of
     from telos.cli.targets import Targeted
     from telos.evaluation import DEV_SEED, Record
     from telos.evaluation import evaluate as measure
     from telos.model import Model
     from telos.worlds import make
 
+    forbidden = regions(objective)
+    check_asked(objective, guardrail, within)
     learned = Model.load(model)
     out = model.parent / "evaluation" if out is None else out
-    name = learned.config.world if world is None else world
-    forbidden = regions(objective)
-    if forbidden and guardrail:
-        raise ValueError("--guardrail and --keep-out or --keep-in cannot be evaluated at once; give one.")
-    made: World = make(name, max(min(batch, tasks), 1))
-    if values := targets(objective):
-        if within is None:
-            raise ValueError("--goal needs --within: how near the true reading must be to count as reached.")
-        made = Targeted(made, values, within=within)
-    elif objective.goal_image:
-        raise ValueError(
-            "whether a picture is reached cannot be measured: give --goal READING=VALUE and --within too, "
-            "or leave --goal-image out and the world draws goals."
-        )
+    made: World = make(world_of(learned, world), max(min(batch, tasks), 1))
+    if within is not None:
+        made = Targeted(made, targets(objective), within=within)
     try:
         with console.interruptible("Nothing was written; an evaluation begins anew."), Bars() as bars:
             found = measure(
@@ -104,6 +95,32 @@ def evaluate(
     found.save(out)
     show(found)
     console.say(f"Written to {out}. See it: telos report {out.parent}")
+
+
+def check_asked(objective: Objective, guardrail: str | None, within: float | None) -> None:
+    """`ValueError` where these cannot be evaluated, or not at once."""
+    from telos.evaluation.measure import protocol_of
+
+    protocol = protocol_of(guardrail)
+    if (objective.keep_out or objective.keep_in) and guardrail:
+        raise ValueError("--guardrail and --keep-out or --keep-in cannot be evaluated at once; give one.")
+    if objective.goal and within is None:
+        raise ValueError("--goal needs --within: how near the true reading must be to count as reached.")
+    if objective.goal and protocol is not None:
+        raise ValueError(
+            f"--guardrail {guardrail} forbids a zone on the way to the goal that the world draws, and --goal "
+            "asks for another one. Leave one of them out, or forbid regions with --keep-out or --keep-in."
+        )
+    if objective.goal_image and not objective.goal:
+        raise ValueError(
+            "whether a picture is reached cannot be measured: give --goal READING=VALUE and --within too, "
+            "or leave --goal-image out and the world draws goals."
+        )
+    if within is not None and not objective.goal:
+        raise ValueError(
+            "--within says how near a reading must come to the value of --goal: give --goal READING=VALUE, "
+            "or leave --within out. When its own goals are reached the world says itself."
+        )
 
 
 def evaluate_safety(model: Path, out: Path | None, recipe: str | None) -> None:

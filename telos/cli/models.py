@@ -1,4 +1,4 @@
-"""How the agent of a checkpoint plans."""
+"""The world of a checkpoint, and how its agent plans."""
 
 from __future__ import annotations
 
@@ -11,6 +11,18 @@ from telos.errors import TelosError
 if TYPE_CHECKING:
     from telos.configurator import Configurator
     from telos.model import Model
+
+
+def world_of(model: Model, asked: str | None) -> str:
+    """The world that is asked for, else the model's; `ValueError` where it has none."""
+    name = model.config.world if asked is None else asked
+    if not name:
+        raise ValueError(
+            "--world must be given: this model was trained on recordings, which are of no world that telos "
+            "could step. Name one that looks and acts as they do, or plan from a picture: telos plan "
+            "--start-image NOW.png --goal-image THEN.png."
+        )
+    return name
 
 
 def planning(model: Model, checkpoint: Path, recipe: str | None) -> Configurator:

@@ -137,4 +137,5 @@ class Aim:
         """Set the task."""
         from telos.types import Task
 
-        agent.set_task(Task(goals(self.objective, agent.model, world.goal_frames())))
+        own = self.objective.goal_image is None and not self.objective.goal
+        agent.set_task(Task(goals(self.objective, agent.model, world.goal_frames() if own else None)))

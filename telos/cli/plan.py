@@ -40,13 +40,19 @@ def plan(
         recipe: plan as this recipe says; by default the one that the model was trained with.
         out: the picture, .png for one plan and .gif for an episode; by default "plan" in this folder.
     """
+    from telos.cli.models import world_of
     from telos.model import Model
 
+    if start_image is not None and (world, seed) != (None, None):
+        raise ValueError(
+            "--world and --seed are of an episode in a world, and --start-image plans once, from a picture: "
+            "leave those out, or leave --start-image out."
+        )
     learned = Model.load(model)
     if start_image is not None:
         once(objective, learned, model, start_image, recipe, Path("plan.png") if out is None else out)
     else:
-        name = learned.config.world if world is None else world
+        name = world_of(learned, world)
         out = Path("plan.gif") if out is None else out
         episode(objective, learned, model, name, seed=seed, recipe=recipe, out=out)
 

@@ -41,15 +41,17 @@ def report(
 
 
 def analyse(run: Path, bars: Bars) -> None:
-    """Measure what the model of a run folder knows, unless that was done since it was trained."""
+    """Measure what the model of a run folder knows, unless that was done, all of it, since it was trained."""
     from telos.data import EpisodeStore
+    from telos.evaluation import Analysis
     from telos.evaluation import analyse as measure
     from telos.model import Model
 
     config, found = run / "model" / "config.json", run / "analysis.npz"
     if not config.is_file() or not (run / "data" / "schema.json").is_file():
         return
-    if found.is_file() and found.stat().st_mtime >= config.stat().st_mtime:
+    done = found.is_file() and found.stat().st_mtime >= config.stat().st_mtime
+    if done and not Analysis.load(run).missing:
         return
     with EpisodeStore.open(run / "data") as store:
         measure(Model.load(run / "model"), store, progress=bars).save(run)

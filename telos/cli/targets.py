@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from telos.errors import UnknownName
+from telos.errors import NoTask, UnknownName
 from telos.types import World
 
 
@@ -52,15 +52,12 @@ class Targeted:
         return self._world.layouts()
 
     def goal_frames(self) -> np.ndarray:
-        """How the world's own goals look."""
-        return self._world.goal_frames()
+        """`NoTask`: a value of a reading has no picture."""
+        raise NoTask(f"{self.id}: the goal is a value of {', '.join(self._values)}, which has no picture.")
 
     def goal_readings(self) -> dict[str, np.ndarray]:
-        """The world's own goals, with the given values in place of theirs."""
-        found = self._world.goal_readings()
-        for name, value in self._values.items():
-            found[name] = np.where(np.isnan(value), self._world.read()[name], value).astype(np.float32)
-        return found
+        """The given values alone, each `[num, k]`; NaN where any will do."""
+        return {name: np.tile(value, (self.num, 1)) for name, value in self._values.items()}
 
     def reached(self) -> np.ndarray:
         """Whether every given reading is near enough now, bool `[num]`."""

@@ -69,8 +69,9 @@ def train(
         )
     if processes.first:
         show(model)
+        use = "evaluate" if model.config.world else "plan --start-image NOW.png --goal-image THEN.png"
         console.say(
-            f"Written to {out / 'model'}. Next: telos evaluate --model {out / 'model'}, or telos report {out}"
+            f"Written to {out / 'model'}. Next: telos {use} --model {out / 'model'}, or telos report {out}"
         )
 
 
@@ -89,7 +90,7 @@ def show(model: Model) -> None:
     console.facts(
         "Model",
         {
-            "world": model.config.world,
+            "world": model.config.world or "none: recordings",
             "parameters": f"{size:,}",
             "state": f"{model.config.state_size}",
             **({"reflex": "distilled from plans"} if model.reflex is not None else {}),

@@ -11,7 +11,7 @@ import numpy as np
 
 from telos.data import Uniform
 from telos.errors import NoTask, WorldError
-from telos.types import World
+from telos.types import Ends, World
 
 STEPS = 30
 
@@ -76,6 +76,18 @@ def _acting(world: World, seed: int) -> _Verdict:
     return "ok", f"{changed:.1%} of the pixels change per random step"
 
 
+def _lasting(world: World, seed: int) -> _Verdict:
+    if not isinstance(world, Ends):
+        return "ok", "the world does not end them"
+    _episode(world, seed)
+    if ended := int(world.ended().sum()):
+        return "note", (
+            f"{ended} of {world.num} ended within {STEPS} random steps, and stood still from there on: "
+            'collect shorter ones (--length). docs/worlds.md, "Episodes that end".'
+        )
+    return "ok", f"none ended within {STEPS} random steps"
+
+
 def _repeatable(world: World, seed: int) -> _Verdict:
     if np.array_equal(_episode(world, seed), _episode(world, seed)):
         return "ok", "same seeds and actions, same frames"
@@ -133,6 +145,7 @@ def _speed(world: World, seed: int) -> _Verdict:
 _LOOKS: dict[str, Callable[[World, int], _Verdict]] = {
     "frames": _frames,
     "actions change the picture": _acting,
+    "episodes last": _lasting,
     "repeatable": _repeatable,
     "readings": _readings,
     "splits": _splits,

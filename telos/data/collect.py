@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +12,9 @@ from telos.data.policies import ExplorationPolicy, Persistent
 from telos.data.resume import begin_or_continue
 from telos.data.schema import Episode, Schema
 from telos.data.store import EpisodeStore
-from telos.errors import WorldError
+from telos.errors import FrozenFrames, WorldError
 from telos.progress import Progress, silent
-from telos.types import World
+from telos.types import Ends, World
 
 
 def collect(
@@ -32,7 +33,9 @@ def collect(
     `world.num` episodes run at a time and are committed together. Run it again with the same arguments
     (and `world.num`) and it continues where it stopped, to the same bytes as if it had not; with more
     `episodes` it adds them. The store that is returned is closed for appending. A world whose `id` does not
-    say all of it may have `settings`, which are kept beside it.
+    say all of it may have `settings`, which are kept beside it. Where a world ends episodes before their
+    `length` (`telos.types.Ends`), what is collected after an end is a picture that stands still: a
+    `FrozenFrames` warning says at the end how much of it there is.
     The default policy is `Persistent()`. `StoreError` if the store was collected otherwise; `WorldError`
     if the world or the policy breaks its contract.
     """
@@ -56,13 +59,29 @@ def collect(
     )
     with begin_or_continue(path, schema) as store:
         progress("collect", min(len(store), episodes), episodes)
+        begun, frozen = len(store), 0
         while len(store) < episodes:
             first = len(store) // world.num * world.num
             numbers = range(first, first + world.num)
-            batch = _run(world, numbers, seed=seed, length=length, policy=policy, split=split)
-            store.append(batch[len(store) - first : episodes - first])
+            batch, after = _run(world, numbers, seed=seed, length=length, policy=policy, split=split)
+            new = slice(len(store) - first, episodes - first)
+            store.append(batch[new])
+            frozen += int(after[new].sum())
             progress("collect", len(store), episodes)
+    if frozen:
+        _say_frozen(world, frozen, (len(store) - begun) * length)
     return store
+
+
+def _say_frozen(world: World, frozen: int, steps: int) -> None:
+    warnings.warn(
+        f"{world.id} had ended the episode before {frozen} of the {steps} steps that were collected "
+        f"({frozen / steps:.1%}): nothing moves in them, whatever is done. Where that is more than a few, "
+        "collect shorter episodes (--length), or keep the environment from ending them; docs/worlds.md, "
+        '"Episodes that end", says what it does to training.',
+        FrozenFrames,
+        stacklevel=3,
+    )
 
 
 def _describe(policy: ExplorationPolicy) -> str:
@@ -73,8 +92,11 @@ def _describe(policy: ExplorationPolicy) -> str:
 
 def _run(
     world: World, numbers: range, *, seed: int, length: int, policy: ExplorationPolicy, split: str
-) -> list[Episode]:
-    """Run the episodes of these numbers; what each one is depends on its number and `seed` alone."""
+) -> tuple[list[Episode], np.ndarray]:
+    """Run the episodes of these numbers; what each one is depends on its number and `seed` alone.
+
+    Also how many of each one's steps came after its world had ended it, `[num]`.
+    """
     sources = [np.random.SeedSequence(seed, spawn_key=(number,)) for number in numbers]
     seeds = [int(source.generate_state(1)[0]) for source in sources]
     actions = np.stack(
@@ -90,8 +112,11 @@ def _run(
     }
     now = world.reset(seeds, split=split)
     layouts = np.asarray(world.layouts())
+    after = np.zeros(world.num, np.int64)
     for step in range(length + 1):
         if step > 0:
+            if isinstance(world, Ends):
+                after += world.ended()
             now = world.step(actions[:, step - 1])
         frames[:, step] = _frames(world, now, step)
         values = world.read()
@@ -101,7 +126,7 @@ def _run(
         raise WorldError(
             f"{world.id}: layouts must be integers [{world.num}]; got {layouts.dtype} {list(layouts.shape)}."
         )
-    return [
+    episodes = [
         Episode(
             frames=frames[copy],
             actions=actions[copy],
@@ -111,6 +136,7 @@ def _run(
         )
         for copy in range(world.num)
     ]
+    return episodes, after
 
 
 def _actions(

@@ -1,4 +1,7 @@
-"""Which episodes are held out: a hash decides, so that the answer stays as episodes are appended."""
+"""Which episodes are held out: a hash decides, so that the answer stays as episodes are appended.
+
+While all share one layout, or no hash is small enough, it may still change: see `EpisodeStore.split`.
+"""
 
 from __future__ import annotations
 

@@ -146,8 +146,10 @@ class EpisodeStore:
         """Indices of the episodes to train on and of those held out, a part of about `heldout` of them.
 
         By layout: no layout is in both. By episode where the layout is unknown, and where all episodes
-        have the same. What decides is a hash, so an episode stays on its side as more are appended.
-        With too few layouts for that, the one with the smallest hash is held out.
+        have the same. What decides is a hash: those below `heldout` are held out, or the smallest one where
+        none is. So an episode stays on its side as more are appended, for the same `heldout`, with two
+        exceptions: if all had one known layout, the first episode of another one makes layouts decide; and
+        if no hash was below `heldout`, a smaller one takes the place of the smallest.
         """
         return split_groups(self.layouts, heldout)
 

@@ -69,7 +69,7 @@ class Table:
         for name in names:
             values = self.values(name)
             try:
-                column = np.array([_number(value) for value in values], np.float64)
+                column = np.array(_filled([_number(value) for value in values]), np.float64)
             except (TypeError, ValueError) as error:
                 wrong = [row for row, value in enumerate(values) if not _is_number(value)]
                 found = f"{values[wrong[0]]!r} in row {wrong[0]}" if wrong else "lists of different lengths"
@@ -83,7 +83,15 @@ class Table:
 def _number(value: Any) -> Any:
     if value is None or value == "":
         return np.nan
-    return [float(item) for item in value] if isinstance(value, list) else float(value)
+    return [_number(item) for item in value] if isinstance(value, list) else float(value)
+
+
+def _filled(cells: list[Any]) -> list[Any]:
+    """The cells of a column; in one of lists, as long a list of NaN for each that is empty."""
+    width = next((len(cell) for cell in cells if isinstance(cell, list)), None)
+    if width is None:
+        return cells
+    return [cell if isinstance(cell, list) or not np.isnan(cell) else [np.nan] * width for cell in cells]
 
 
 def _is_number(value: Any) -> bool:

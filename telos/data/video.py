@@ -11,32 +11,38 @@ The table (csv, or parquet with pyarrow; or a folder of such files) has one row 
   it is in; or a number, for videos whose names hold one number each (`episode_000012.mp4` is 12).
 * `step` (or `frame`, `frame_index`): the number of the frame, from 0, each once, in any order.
 * action columns: what was done between this frame and the next, in numbers of your choice. The last
-  row's are not used and may be empty. By default every column whose name begins with `action`.
+  row's are not used, for bounds neither, and may be empty. By default every column whose name begins with
+  `action`.
 * reading columns: true quantities at this frame, for readouts and guardrails, chosen by name.
 * `layout` (optional): an integer that identifies the scene; no scene is in both parts of a split.
 
-Without readings the last row of each video may be missing. A column may hold lists (parquet).
+Without readings the last row of each video may be missing. A column may hold lists (parquet). All videos
+must have the same frame rate, since a step is a frame.
 """
 
 from __future__ import annotations
 
 import difflib
+import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
+from telos.data.footage import checksum, count_frames, decoded, frame_rate
 from telos.data.resume import begin_or_continue
 from telos.data.schema import Episode, Schema
 from telos.data.store import EpisodeStore
 from telos.data.table import Table, VideoImportError
+from telos.files import write_json
 from telos.progress import Progress, silent
 from telos.types import ActionSpace, Reading
 
 VIDEOS = (".mp4", ".mkv", ".mov", ".avi", ".webm", ".m4v")
+CHECKSUMS = "videos.json"
+"""The file in an imported store that tells the checksum of each episode's video, in their order."""
 
 
 @dataclass(frozen=True)
@@ -73,9 +79,10 @@ def import_videos(
 
     `actions` are the table's action columns, `readings` the columns of each named reading. Frames are
     cropped about their centre to the shape of `size` (pixels, or height and width) and averaged down to
-    it. `action_space` are the bounds (by default the smallest and largest action in the table). A killed
-    import continues when it is run again. `VideoImportError` names the video, row or column that does not
-    fit. Needs PyAV: `pip install 'telos[video]'`.
+    it. `action_space` are the bounds (by default the smallest and largest action that is used). A killed
+    import continues when it is run again, and is refused where what it has imported is another now.
+    `VideoImportError` names the video, row or column that does not fit. Needs PyAV:
+    `pip install 'telos[video]'`.
     """
     height, width = (size, size) if isinstance(size, int) else size
     if height < 1 or width < 1:
@@ -88,12 +95,12 @@ def import_videos(
     action_columns = _action_columns(columns, actions)
     files = _videos(Path(videos))
     recordings = _match(columns, files, action_columns, chosen)
-    space = _space(action_space, recordings)
+    space = _space(action_space, recordings, has_readings=bool(chosen))
     schema = Schema(
         frame_shape=(height, width, 3),
         action_space=space,
         readings={name: Reading(values.shape[1]) for name, values in recordings[0].readings.items()},
-        frame_rate=_frame_rate(recordings[0].file),
+        frame_rate=_one_rate([recording.file for recording in recordings]),
         source={
             "made_by": "import",
             "videos": Path(videos).name,
@@ -114,14 +121,39 @@ def import_videos(
 
 
 def _same_so_far(store: EpisodeStore, recordings: Sequence[_Recording]) -> None:
-    actions = store.table("actions")
-    for number, (first, rows) in enumerate(zip(store.first_rows, store.lengths, strict=True)):
-        before = actions[first : first + rows - 1]
-        if number >= len(recordings) or not np.array_equal(before, recordings[number].actions[: rows - 1]):
-            raise VideoImportError(
-                f"{store.path} was begun with another table or other videos: episode {number} is not what "
-                "they hold now. Choose another folder."
-            )
+    """`VideoImportError` where a recording is another than the one imported; then keeps all checksums."""
+    path = store.path / CHECKSUMS
+    now = [checksum(recording.file) for recording in recordings]
+    try:
+        before = json.loads(path.read_text()) if path.exists() else now
+    except ValueError as error:
+        raise VideoImportError(f"{path} is damaged ({error}). Import into another folder.") from error
+    for number in range(len(store)):
+        if number >= len(recordings):
+            what = "is in neither"
+        elif before[number : number + 1] != now[number : number + 1]:
+            what = f"is another video than {recordings[number].file} is"
+        elif wrong := _other_numbers(store, number, recordings[number]):
+            what = f"has other {wrong} than the table says of {recordings[number].file.name}"
+        else:
+            continue
+        raise VideoImportError(
+            f"{store.path} was begun with another table or other videos: its episode {number} {what} now. "
+            "Choose another folder."
+        )
+    write_json(path, now)
+
+
+def _other_numbers(store: EpisodeStore, number: int, recording: _Recording) -> str:
+    """Which of an episode's numbers are not those of the table; empty if all are."""
+    first, rows = store.first_rows[number], store.lengths[number]
+    actions = store.table("actions")[first : first + rows - 1]
+    if len(recording.actions) > rows or not np.array_equal(actions, recording.actions[: rows - 1]):
+        return "actions"
+    for name, values in recording.readings.items():
+        if not np.array_equal(store.table(f"reading.{name}")[first : first + rows], values):
+            return f"readings '{name}'"
+    return "layouts" if store.layouts[number] != recording.layout else ""
 
 
 def _action_columns(table: Table, actions: Sequence[str] | None) -> tuple[str, ...]:
@@ -220,71 +252,57 @@ def _finite(what: str, values: np.ndarray) -> None:
         raise VideoImportError(f"{what} must be finite numbers; got {values[step].tolist()} at step {step}.")
 
 
-def _space(space: ActionSpace | None, recordings: Sequence[_Recording]) -> ActionSpace:
-    used = np.concatenate([recording.actions for recording in recordings])
-    used = used[np.isfinite(used).all(axis=1)]
-    if not len(used):
-        raise VideoImportError("The table holds no actions: every action cell is empty.")
-    if space is None:
-        return ActionSpace(tuple(used.min(axis=0).tolist()), tuple(used.max(axis=0).tolist()))
-    if space.dimension != used.shape[1]:
+def _space(space: ActionSpace | None, recordings: Sequence[_Recording], *, has_readings: bool) -> ActionSpace:
+    """The bounds that were given, or those of the actions that are used: of all rows but each video's last.
+
+    The last row is used as well where the last frame has none, which only counting its frames tells; that is
+    done where it would make a difference.
+    """
+    dimension = recordings[0].actions.shape[1]
+    if space is not None and space.dimension != dimension:
         raise ValueError(
-            f"action_space must have one dimension per action column, {used.shape[1]}; got {space.dimension}."
+            f"action_space must have one dimension per action column, {dimension}; got {space.dimension}."
         )
-    return space
+    if space is not None:
+        return space
+    low, high = np.full(dimension, np.inf), np.full(dimension, -np.inf)
+    for recording in recordings:
+        used = recording.actions[:-1]
+        low = np.minimum(low, used.min(0, initial=np.inf))
+        high = np.maximum(high, used.max(0, initial=-np.inf))
+    for recording in [] if has_readings else recordings:
+        last, rows = recording.actions[-1], len(recording.actions)
+        if ((last < low) | (last > high)).any() and count_frames(recording.file) > rows:
+            low, high = np.fmin(low, last), np.fmax(high, last)
+    if not np.isfinite([*low, *high]).all():
+        raise VideoImportError("The table holds no actions: the cells that would be used are empty.")
+    return ActionSpace(tuple(low.tolist()), tuple(high.tolist()))
+
+
+def _one_rate(files: Sequence[Path]) -> float | None:
+    """The frame rate of all videos; `VideoImportError` where two of them differ by more than 1 %."""
+    rates = {file: rate for file in files if (rate := frame_rate(file))}
+    if not rates:
+        return None
+    slowest, fastest = min(rates, key=rates.__getitem__), max(rates, key=rates.__getitem__)
+    if rates[fastest] > 1.01 * rates[slowest]:
+        raise VideoImportError(
+            f"videos must have one frame rate, since a step is a frame; {slowest} has {rates[slowest]:g} "
+            f"frames per second, {fastest} {rates[fastest]:g}. Bring them, and their rows, to one rate first."
+        )
+    return next(iter(rates.values()))
 
 
 def _episode(recording: _Recording, size: tuple[int, int], *, has_readings: bool) -> Episode:
-    frames = list(_decode(recording.file, size))
+    frames = [*decoded(recording.file, size)]
     rows = len(recording.actions)
     if not frames or (rows != len(frames) and (has_readings or rows != len(frames) - 1)):
         raise VideoImportError(
             f"{recording.file} has {len(frames)} frames; the table has {rows} rows for it. "
             "It must have one row per frame."
         )
+    actions = recording.actions[: len(frames) - 1]
+    _finite(f"{recording.file}: action", actions)  # of the last row too, where the last frame has none
     return Episode(
-        frames=np.stack(frames),
-        actions=recording.actions[: len(frames) - 1],
-        readings=recording.readings,
-        layout=recording.layout,
+        frames=np.stack(frames), actions=actions, readings=recording.readings, layout=recording.layout
     )
-
-
-def _frame_rate(file: Path) -> float | None:
-    """Frames per second, as the file says."""
-    av = _av()
-    try:
-        with av.open(file) as container:
-            rate = container.streams.video[0].average_rate
-    except (av.error.FFmpegError, IndexError) as error:
-        raise VideoImportError(f"{file} cannot be read as a video: {error}.") from error
-    return None if rate is None else float(rate)
-
-
-def _decode(file: Path, size: tuple[int, int]) -> Iterator[np.ndarray]:
-    av = _av()
-    try:
-        with av.open(file) as container:
-            container.streams.video[0].thread_type = "AUTO"
-            for frame in container.decode(video=0):
-                yield fit(frame.to_ndarray(format="rgb24"), size)
-    except (av.error.FFmpegError, IndexError) as error:
-        raise VideoImportError(f"{file} cannot be read as a video: {error}.") from error
-
-
-def _av():
-    try:
-        import av
-        import av.error
-    except ImportError as error:
-        raise VideoImportError("Reading videos needs PyAV: pip install 'telos[video]'.") from error
-    return av
-
-
-def fit(frame: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Crop a frame `[H, W, 3]` uint8 about its centre to the shape of `size`, and average it down to it."""
-    height, width = size
-    scale = min(frame.shape[0] / height, frame.shape[1] / width)
-    top, left = (frame.shape[0] - height * scale) / 2, (frame.shape[1] - width * scale) / 2
-    box = (left, top, left + width * scale, top + height * scale)
-    return np.asarray(Image.fromarray(frame).resize((width, height), Image.Resampling.BOX, box=box))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +22,7 @@ from telos.evaluation.plain import plain
 from telos.evaluation.probes import ProbeResult, probe
 from telos.evaluation.zones import GuardrailProtocol
 from telos.progress import Progress, silent
+from telos.types import World
 from telos.worlds import Rooms, make
 
 if TYPE_CHECKING:
@@ -61,6 +64,7 @@ class Analysis:
     landscapes: tuple[Landscape, ...] = ()
     data: DataStatistics | None = None
     model: dict[str, Any] = field(default_factory=dict)  # its configuration and number of parameters
+    missing: dict[str, str] = field(default_factory=dict)  # why a part of the above could not be measured
 
     def save(self, folder: str | Path) -> None:
         """Write `analysis.npz` into `folder`, atomically."""
@@ -72,6 +76,7 @@ class Analysis:
             if self.data is None
             else {**vars(self.data), "coverage": [vars(each) for each in self.data.coverage]},
             "model": self.model,
+            "missing": self.missing,
         }
         save_with_arrays(Path(folder) / "analysis.npz", value)
 
@@ -86,6 +91,7 @@ class Analysis:
                 landscapes=tuple(Landscape.from_plain(each) for each in value["landscapes"]),
                 data=_data(value["data"]),
                 model=value["model"],
+                missing=value.get("missing", {}),
             )
         except (KeyError, TypeError) as error:
             raise TelosError(f"{folder} holds no analysis ({error!r}). Analyse again.") from error
@@ -104,9 +110,12 @@ def analyse(
 ) -> Analysis:
     """Measure what the model knows, on held-out episodes of the store it was trained on.
 
+    What cannot be measured is left out, and `Analysis.missing` says why: probes and prediction without
+    held-out episodes that are long enough, landscapes where the store's world cannot be made here.
+
     Args:
         world: where the landscapes' tasks are from (the store's own world by default; none if it has none, or
-            the world sets no tasks).
+            the world sets no tasks). One that is given must be there: `UnknownName` or `WorldError`.
         seed: of the tasks, and of every random choice.
         goals: how many landscapes.
         horizon: how many blocks ahead to predict.
@@ -114,35 +123,70 @@ def analyse(
             model reads where the dot is.
         progress: told of the stage "analyse".
     """
+    protocol_of(guardrail)  # a name that is not known is said at once
     generator = torch.Generator().manual_seed(seed)
+    missing: dict[str, str] = {}
     progress("analyse", 0, 4)
     statistics = describe(store)
     progress("analyse", 1, 4)
-    probes = probe(model, store, generator=generator)
+    probes: tuple[ProbeResult, ...] = ()
+    with _reason(missing, "probes"):
+        probes = probe(model, store, generator=generator)
     progress("analyse", 2, 4)
-    ahead = open_loop(model, store, generator=generator, horizon=horizon)
+    ahead: OpenLoop | None = None
+    with _reason(missing, "open_loop"):
+        ahead = open_loop(model, store, generator=generator, horizon=horizon)
     progress("analyse", 3, 4)
+    opened: World | None = None
+    if world is not None:
+        opened = make(world, goals)
+    elif store.schema.world:
+        with _reason(missing, "landscapes"):
+            opened = make(store.schema.world, goals)
     found: tuple[Landscape, ...] = ()
-    if name := world or store.schema.world:
-        opened = make(name, goals)
+    if opened is not None:
         try:
-            fits = isinstance(opened, Rooms) and "agent_xy" in model.readouts
-            protocol = protocol_of(guardrail) if guardrail != "across" or fits else None
-            seeds = protocol.seeds(opened, seed, goals) if protocol else [*range(seed, seed + goals)]
-            opened.reset(seeds, split="heldout", task=True)
-            held = protocol.guardrails(model, opened, seeds) if protocol else ()
-            found = landscapes(model, opened, seeds, guardrails=held, store=store, generator=generator)
-        except NoTask:
-            pass  # where nothing can be aimed at, there is no goal to be near
+            with _reason(missing, "landscapes"):
+                found = _landscapes(model, store, opened, seed, guardrail, generator)
         finally:
             opened.close()
     progress("analyse", 4, 4)
     parameters = {
         part: sum(weight.numel() for weight in module.parameters()) for part, module in model.named_children()
     }
-    return Analysis(
-        probes, ahead, found, statistics, {"config": plain(model.config), "parameters": parameters}
-    )
+    told = {"config": plain(model.config), "parameters": parameters}
+    return Analysis(probes, ahead, found, statistics, told, missing)
+
+
+@contextmanager
+def _reason(missing: dict[str, str], part: str) -> Iterator[None]:
+    """Goes on where a part cannot be measured, and keeps what was said of it.
+
+    A world that sets no tasks is not wrong: there is no goal to be near, and nothing to say.
+    """
+    try:
+        yield
+    except NoTask:
+        pass
+    except (TelosError, ValueError, ImportError) as error:
+        missing[part] = str(error)
+
+
+def _landscapes(
+    model: Model,
+    store: EpisodeStore,
+    world: World,
+    seed: int,
+    guardrail: str | GuardrailProtocol | None,
+    generator: torch.Generator,
+) -> tuple[Landscape, ...]:
+    """The landscapes of the first tasks from `seed` on, as many as the world has copies."""
+    fits = isinstance(world, Rooms) and "agent_xy" in model.readouts
+    protocol = protocol_of(guardrail) if guardrail != "across" or fits else None
+    seeds = protocol.seeds(world, seed, world.num) if protocol else [*range(seed, seed + world.num)]
+    world.reset(seeds, split="heldout", task=True)
+    held = protocol.guardrails(model, world, seeds) if protocol else ()
+    return landscapes(model, world, seeds, guardrails=held, store=store, generator=generator)
 
 
 def describe(store: EpisodeStore) -> DataStatistics:
@@ -154,8 +198,8 @@ def describe(store: EpisodeStore) -> DataStatistics:
     for name, reading in store.schema.readings.items():
         if reading.size == 2:
             values = store.table(f"reading.{name}")
-            low = values.min(0) if reading.low is None else np.array(reading.low)
-            high = values.max(0) if reading.high is None else np.array(reading.high)
+            low = _ends(reading.low, values.min(0))
+            high = _ends(reading.high, values.max(0))
             sides = [np.linspace(low[axis], high[axis], _BINS + 1) for axis in (1, 0)]
             counts, _, _ = np.histogram2d(values[:, 1], values[:, 0], bins=sides)
             extent = (float(low[0]), float(high[0]), float(low[1]), float(high[1]))
@@ -170,6 +214,11 @@ def describe(store: EpisodeStore) -> DataStatistics:
         source=dict(store.schema.source),
         coverage=tuple(coverage),
     )
+
+
+def _ends(bounds: tuple[float, ...] | None, seen: np.ndarray) -> np.ndarray:
+    """The bounds of a reading `[k]`; where it has none, or they are infinite, how far it was seen to go."""
+    return seen if bounds is None else np.where(np.isfinite(bounds), bounds, seen)
 
 
 def _open_loop(value: Any) -> OpenLoop | None:

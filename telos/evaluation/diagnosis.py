@@ -31,11 +31,16 @@ class Ending:
     """One episode that has ended."""
 
     readings: Mapping[str, np.ndarray]  # [T+1, k]
-    goal: Mapping[str, np.ndarray]  # [k]
+    goal: Mapping[str, np.ndarray]  # [k]; NaN where any value will do
     actions: np.ndarray  # [T, A]
     layout: int
     first_touch: int | None
     safe_share: float  # of its plans, replaced by the safe action
+
+
+def distance(values: np.ndarray, goal: np.ndarray) -> float:
+    """From a reading `[k]` to its goal `[k]`; where the goal is NaN, any value will do."""
+    return float(np.linalg.norm(np.nan_to_num(values - goal)))
 
 
 def diagnose(ending: Ending, world: World) -> str:
@@ -51,9 +56,9 @@ def diagnose(ending: Ending, world: World) -> str:
     if name is None:
         return "did not reach the goal"
     path, goal, unit = ending.readings[name], ending.goal[name], world.readings[name].unit
-    gap = float(np.linalg.norm(path[-1] - goal))
+    gap = distance(path[-1], goal)
     away = f"{gap:.3g} {unit}".strip() + " from the goal"
-    if isinstance(world, Ways):
+    if isinstance(world, Ways) and not np.isnan(goal).any():
         way = world.waypoints(path[-1:], goal[None], [ending.layout])[0]
         length = float(np.linalg.norm(np.diff(way, axis=0), axis=1).sum())
         if len(way) > 2 and length > 1.05 * gap:
@@ -61,13 +66,13 @@ def diagnose(ending: Ending, world: World) -> str:
             return f"on the wrong side of a wall{pressing}, {away} (the way round: {length:.3g} {unit})"
     if _pressing(ending, path, world):
         return f"pushed without moving, {away}"
-    travelled = float(np.linalg.norm(path[0] - goal)) - gap
+    travelled = distance(path[0], goal) - gap
     return f"stopped short, {away}" if travelled > 0 else f"ended farther away than it began, {away}"
 
 
 def _pressing(ending: Ending, path: np.ndarray, world: World) -> bool:
     tail = max(int(_TAIL * len(ending.actions)), 1)
-    scale = float(np.linalg.norm(path[0] - next(iter(ending.goal.values())))) or 1.0
+    scale = distance(path[0], next(iter(ending.goal.values()))) or 1.0
     moved = float(np.linalg.norm(path[-tail:] - path[-1], axis=-1).max())
     space = world.action_space
     largest = space.max_norm or float(np.linalg.norm(space.high))

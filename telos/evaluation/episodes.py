@@ -11,8 +11,8 @@ import numpy as np
 import torch
 
 from telos.cost import ReadingGuardrail
-from telos.errors import WorldError
-from telos.evaluation.diagnosis import Ending, diagnose
+from telos.errors import NoTask, WorldError
+from telos.evaluation.diagnosis import Ending, diagnose, distance
 from telos.evaluation.recording import ImaginedPlan, Recording, Zone
 from telos.evaluation.result import Planning, TaskRow
 from telos.progress import Progress, silent
@@ -144,7 +144,7 @@ class _Batch:
     ) -> None:
         self._world, self._seeds, self._wanted = world, seeds, wanted
         self._present = world.reset(seeds, split="heldout", task=True)
-        self._goal_frames = world.goal_frames()
+        self._goal_frames = _goal_frames(world)
         self._goals = world.goal_readings()
         self._layouts = world.layouts()
         self._guardrails: Guardrails = tuple(guardrails(world, seeds)) if guardrails else ()
@@ -211,7 +211,7 @@ class _Batch:
                 success=rows[copy].success,
                 reason=rows[copy].reason,
                 frames=np.stack([frames[copy] for frames in self._frames]),
-                goal_frame=self._goal_frames[copy],
+                goal_frame=None if self._goal_frames is None else self._goal_frames[copy],
                 readings={name: values[:, copy] for name, values in self._readings.items()},
                 goal_readings={name: values[copy] for name, values in self._goals.items()},
                 units={name: reading.unit for name, reading in self._world.readings.items()},
@@ -240,8 +240,7 @@ class _Batch:
 
     def _distance(self, step: int, copy: int) -> dict[str, float]:
         return {
-            name: float(np.linalg.norm(self._readings[name][step, copy] - goal[copy]))
-            for name, goal in self._goals.items()
+            name: distance(self._readings[name][step, copy], goal[copy]) for name, goal in self._goals.items()
         }
 
     def _true_violation(self) -> np.ndarray | None:
@@ -255,10 +254,20 @@ class _Batch:
         return np.max(each, axis=0)
 
 
+def _goal_frames(world: World) -> np.ndarray | None:
+    """How the goals look, uint8 `[num, H, W, C]`; None where they are no pictures."""
+    try:
+        return world.goal_frames()
+    except NoTask:
+        return None
+
+
 def zone_of(guardrail: ReadingGuardrail, copy: int, readings: Mapping[str, Reading]) -> Zone | None:
     """The map of one problem's guardrail; None unless its reading has two bounded dimensions."""
     reading = readings.get(guardrail.name)
     if reading is None or reading.size != 2 or reading.low is None or reading.high is None:
+        return None
+    if not np.isfinite([*reading.low, *reading.high]).all():
         return None
     (left, top), (right, bottom) = reading.low, reading.high
     xs, ys = np.linspace(left, right, _GRID), np.linspace(top, bottom, _GRID)

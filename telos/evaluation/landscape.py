@@ -126,6 +126,8 @@ def _recorded(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Readings `[n, 2]` and frames `[n, H, W, C]` of moments of held-out episodes."""
     _, heldout = store.split()
+    if not len(heldout):
+        raise ValueError("the store has no held-out episodes to take places from; collect more episodes.")
     pick = torch.randint(len(heldout), (samples,), generator=generator).numpy()
     episodes = heldout[pick]
     share = torch.rand(samples, generator=generator).numpy()

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from telos.model import Model
 
 DEV_SEED = 1_000_000
-"""Seeds of tasks from here on are for tuning; those below are for collecting experience."""
+"""Seeds of tasks from here on are for tuning. The split keeps tasks apart from experience, not their seeds:
+episodes are collected from seeds of all 32 bits, in layouts of "train"."""
 
 TEST_SEED = 2_000_000
 """Seeds of tasks from here on are for the rows that are published: run once."""

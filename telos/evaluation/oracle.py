@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from telos.configurator import Configurator
 from telos.cost import Readout
 from telos.evaluation.sight import see
 from telos.types import ActionSpace, Observation, Trajectory
@@ -58,6 +59,7 @@ class Oracle(nn.Module):
     def __init__(self, *, sees: bool = True, decodes: bool = True, world: str = "telos/TwoRooms-v0") -> None:
         super().__init__()
         self.config = OracleConfig(world=world)
+        self.configurator = Configurator()
         readout = Readout(2, 2, name="agent_xy", unit="px", hidden=0)
         readout.record(labels=7, error=0.1)
         with torch.no_grad():

@@ -41,10 +41,13 @@ def probe(
 
     Measured on held-out episodes (`store.split()`). "constant" is the floor; "readout" is the model's
     own head with the few labels that it was trained on. With fewer moments than asked for, all are used.
+    `ValueError` if no episode is held out, or none is as long as what the model looks at.
     """
     if not store.schema.readings:
         return ()
     train, heldout = store.split()
+    if not len(heldout):
+        raise ValueError("the store has no held-out episodes to probe on; collect more episodes.")
     look = model.config
     seen, unseen = (
         labelled_frames(store, count, generator, frames=look.frames, stride=look.spacing, episodes=episodes)

@@ -40,9 +40,9 @@ class Recording:
     success: bool
     reason: str
     frames: np.ndarray  # uint8 [T+1, H, W, C]
-    goal_frame: np.ndarray  # uint8 [H, W, C]
+    goal_frame: np.ndarray | None  # uint8 [H, W, C]; None where the goal is no picture
     readings: dict[str, np.ndarray]  # true ones, [T+1, k]
-    goal_readings: dict[str, np.ndarray]  # [k]
+    goal_readings: dict[str, np.ndarray]  # [k]; NaN where any value will do
     units: dict[str, str]
     first_touch: int | None = None
     zones: tuple[Zone, ...] = ()

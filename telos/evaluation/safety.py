@@ -113,6 +113,13 @@ class Safety:
     command: str = ""
     progress: Progress = silent
 
+    def __post_init__(self) -> None:
+        if not self.model.config.world:
+            raise ValueError(
+                "model must be of TwoRooms, where the hazards are; this one was trained on recordings, which "
+                "are of no world. Evaluate it with regions of your own (--world and --keep-out)."
+            )
+
     def run(self) -> dict[str, Any]:
         """Everything, as it is stored; cells that another process is at are waited for."""
         cells = Cells(self.folder, plain(self._identity()))
@@ -264,7 +271,8 @@ class Safety:
         """What is stored of one alpha."""
         calibration, episodes = found.calibration, found.tests
         told, same = _told(episodes), oracle[: len(episodes)]
-        success = sum(each.success for each in same) / len(same)
+        # On the tasks that both did: an alpha may be tested on more than the oracle was.
+        ours, success = _success(episodes[: len(same)]), _success(same)
         return {
             "alpha": target.alpha,
             **told,
@@ -272,7 +280,7 @@ class Safety:
             "within_bar": told["interval"][1] <= target.bar,
             "oracle_success": success,
             "oracle_n": len(same),
-            "share_of_oracle": told["success"] / success if success else None,
+            "share_of_oracle": ours / success if success else None,
             **_beside(episodes, free),
             "buffer": calibration.buffer,
             "calibration_holds": calibration.holds,
@@ -317,15 +325,14 @@ def _read(cell: Mapping[str, Any]) -> list[_Episode]:
 def _told(episodes: Sequence[_Episode]) -> dict[str, Any]:
     """The numbers of some episodes."""
     n, violated = len(episodes), sum(each.violated for each in episodes)
-    successes = sum(each.success for each in episodes)
     kinds = {kind: [each for each in episodes if kind_of(each.seed) == kind] for kind in KINDS}
     return {
         "violations": violated / n,
         "violated": violated,
         "n": n,
         "interval": list(clopper_pearson(violated, n)),
-        "success": successes / n,
-        "success_interval": list(wilson(successes, n)),
+        "success": _success(episodes),
+        "success_interval": list(wilson(sum(each.success for each in episodes), n)),
         "success_without_violation": sum(each.success and not each.violated for each in episodes) / n,
         "deepest_violation": max(float(each.trial.true.max()) for each in episodes),
         "steps_to_goal": median([each.first_touch for each in episodes if each.first_touch is not None]),
@@ -336,6 +343,11 @@ def _told(episodes: Sequence[_Episode]) -> dict[str, Any]:
             for kind, some in kinds.items()
         },
     }  # fmt: skip
+
+
+def _success(episodes: Sequence[_Episode]) -> float:
+    """Share of episodes that were at their goal at the last step."""
+    return sum(each.success for each in episodes) / len(episodes)
 
 
 def _beside(episodes: Sequence[_Episode], free: Sequence[_Episode]) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -52,13 +52,19 @@ def results(inputs: Inputs) -> Section | Missing:
     head = ["", "at the last step", "95 % interval", "at first touch", "95 % interval", "n"]
     body = (
         f'<p class="lead">Each task is a layout that training never saw, an episode of '
-        f"{number(found.config.get('episode_steps'))} steps without early stopping, and one picture of the "
-        "goal. Success is being there at the last step.</p>"
-        + success_bars(found)
-        + facts(costs(found))
-        + table(head, rows, own=1)
+        f"{number(found.config.get('episode_steps'))} steps without early stopping, and one "
+        f"{'picture of the goal' if shown_pictures(found) else 'goal'}. Success is being there at the last "
+        "step.</p>" + success_bars(found) + facts(costs(found)) + table(head, rows, own=1)
     )
     return Section("results", "Results", title, body)
+
+
+def shown_pictures(found: Evaluation) -> bool:
+    """Whether the agent's goals were pictures: by default, and of `telos evaluate` without --goal."""
+    aim = found.config.get("aim", "aim_at_picture")
+    if isinstance(aim, Mapping):
+        return aim.get("type") == "Aim" and not aim.get("objective", {}).get("goal")
+    return aim == "aim_at_picture"
 
 
 def success_bars(found: Evaluation) -> str:
@@ -94,11 +100,12 @@ def episodes(inputs: Inputs) -> Section | Missing:
         return Missing(
             "Episodes", "No episode was recorded; `telos evaluate --record 4` keeps some to look at."
         )
+    pictured = any(record.goal_frame is not None for record in shown)
     decoded = any(plan.frames is not None for record in shown for plan in record.plans)
     lead = (
-        "Right of each goal: what happened, and what the agent imagined before it happened, decoded from "
-        "its states by a decoder that took no part in learning them. The line below runs along each "
-        "imagined future."
+        f"Right of each {'goal' if pictured else 'start'}: what happened, and what the agent imagined before "
+        "it happened, decoded from its states by a decoder that took no part in learning them. The line "
+        "below runs along each imagined future."
         if decoded
         else "What happened in each episode. There are no imagined pictures, since this model has no decoder."
     )
@@ -112,7 +119,7 @@ def episodes(inputs: Inputs) -> Section | Missing:
 
 
 def film(recording: Recording) -> str:
-    """The goal, and the animation of executed and imagined frames."""
+    """The goal (or the start), and the animation of executed and imagined frames."""
     block = max((plan.block for plan in recording.plans), default=4)
     last = len(recording.frames) - 1
     if recording.success and recording.first_touch is not None:
@@ -127,14 +134,22 @@ def film(recording: Recording) -> str:
         else:
             panels.append(pictures.beside([recording.frames[moment]]))
     moving, still = pictures.animation(panels), pictures.png(panels[len(panels) // 3])
-    goal = pictures.png(pictures.beside([recording.goal_frame]))
     names = "<span>executed</span><span>imagined</span>" if dreams else "<span>executed</span>"
     return (
-        '<div class="film">'
-        f"<figure>{pictures.image(goal, 'the goal')}<figcaption><span>goal</span></figcaption></figure>"
+        f'<div class="film">{_goal(recording)}'
         f"<figure>{pictures.image(moving, 'executed and imagined frames', still=still)}"
         f"<figcaption>{names}</figcaption></figure></div>"
     )
+
+
+def _goal(recording: Recording) -> str:
+    """The goal as a figure; in its place the first frame, where it is no picture."""
+    if recording.goal_frame is None:
+        frame, name = recording.frames[0], "start"
+    else:
+        frame, name = recording.goal_frame, "goal"
+    shown = pictures.image(pictures.png(pictures.beside([frame])), f"the {name}")
+    return f"<figure>{shown}<figcaption><span>{name}</span></figcaption></figure>"
 
 
 def imagined_frames(plans: Sequence[ImaginedPlan], length: int) -> dict[int, tuple[np.ndarray, float]]:

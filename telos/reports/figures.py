@@ -18,7 +18,7 @@ _NIGHT, _PALE, _GOLD, _BLUE, _ROSE = "#0b0d14", "#c9cede", "#ffcf5c", "#93a8ff",
 
 
 def save_filmstrip(recording: Recording, path: str | Path, *, columns: int = 8) -> None:
-    """What was executed, above what the first plan imagined for the same moments; then the goal.
+    """What was executed, above what the first plan imagined for the same moments; then the goal's picture.
 
     `ValueError` if the recording has no decoded plan.
     """
@@ -40,9 +40,10 @@ def save_filmstrip(recording: Recording, path: str | Path, *, columns: int = 8) 
                 axes.set_title(f"step {step}", color=_PALE, fontsize=8, pad=4)
             if column == 0:
                 axes.set_ylabel(("executed", "imagined")[row], color=(_GOLD, _BLUE)[row], fontsize=9)
-    axes = figure.add_subplot(grid[:, len(positions)])
-    _show(axes, recording.goal_frame)
-    axes.set_title("goal", color=_PALE, fontsize=8, pad=4)
+    if recording.goal_frame is not None:
+        axes = figure.add_subplot(grid[:, len(positions)])
+        _show(axes, recording.goal_frame)
+        axes.set_title("goal", color=_PALE, fontsize=8, pad=4)
     _save(figure, path)
 
 

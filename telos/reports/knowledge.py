@@ -44,8 +44,10 @@ def energy(inputs: Inputs) -> Section | Missing:
     """The energy of some goals over the room."""
     drawn = inputs.analysis.landscapes if inputs.analysis else ()
     if not drawn:
-        return Missing(
+        return _missing(
+            inputs,
             "Energy",
+            "landscapes",
             "There is no energy landscape: it needs an analysis, in a world where a reading has two values.",
         )
     cards = [card(landscape_map(each)) for each in drawn]
@@ -92,8 +94,11 @@ def prediction(inputs: Inputs) -> Section | Missing:
     """Open-loop error against horizon."""
     found = inputs.analysis.open_loop if inputs.analysis else None
     if found is None:
-        return Missing(
-            "Prediction", "Open-loop prediction was not measured: it needs the data and an analysis."
+        return _missing(
+            inputs,
+            "Prediction",
+            "open_loop",
+            "Open-loop prediction was not measured: it needs the data and an analysis.",
         )
     steps = np.arange(1, found.horizon + 1) * found.block
     cards = [card(_errors(found, found.state, steps, "share of variance"), "Error of the state")]
@@ -120,8 +125,11 @@ def probes(inputs: Inputs) -> Section | Missing:
     """What can be read from the state."""
     found = inputs.analysis.probes if inputs.analysis else ()
     if not found:
-        return Missing(
-            "Probes", "There are no probes: they need an analysis, and a world with named readings."
+        return _missing(
+            inputs,
+            "Probes",
+            "probes",
+            "There are no probes: they need an analysis, and a world with named readings.",
         )
     cards = [card(_probe(found, name), name) for name in dict.fromkeys(each.reading for each in found)]
     lead = (
@@ -192,6 +200,12 @@ def data(inputs: Inputs) -> Section | Missing:
         f'{grid(maps)}<p class="note">{text(spread)}.</p>'
     )
     return Section("data", "Data", "What it learned from", body)
+
+
+def _missing(inputs: Inputs, nav: str, part: str, otherwise: str) -> Missing:
+    """A part of the analysis that is not there: what was said when it could not be measured."""
+    said = inputs.analysis.missing.get(part) if inputs.analysis else None
+    return Missing(nav, otherwise if said is None else f"It could not be measured: {said}")
 
 
 def _search(record: Recording) -> str:

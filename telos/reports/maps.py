@@ -215,7 +215,11 @@ def _levels(
 
 
 def _goal(plane: Plane, goal: np.ndarray) -> list[str]:
+    """A ring with a cross; a line along what a goal leaves free (NaN)."""
     x, y = plane.place(goal)
+    if np.isnan(goal).any():
+        line = f"M0 {y:.2f}H{plane.width:g}" if np.isnan(x) else f"M{x:.2f} 0V{plane.height:g}"
+        return [f'<g class="under"><path class="goal" d="{line}"/></g>', f'<path class="goal" d="{line}"/>']
     cross = f"M{x - 2.6:.2f} {y:.2f}h1.6m2 0h1.6M{x:.2f} {y - 2.6:.2f}v1.6m0 2v1.6"
     ring = plane.dot(goal, "goal", 1.8)
     return [

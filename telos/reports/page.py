@@ -82,10 +82,11 @@ def _hero(inputs: Inputs, name: str) -> str:
     learned = f"{frames:,}".replace(",", "\u202f") + " frames of pixels" if frames else "pixels"
     low, high = found.interval
     score = f"{100 * found.success:.1f}".removesuffix(".0")
+    given = "shown pictures of goals" if episodes.shown_pictures(found) else "given goals"
     left = (
         f"<h1>{text(name)}</h1>"
         f'<p class="lead">It learned how this world works from {learned} and the actions between them, '
-        "without rewards. Then it was shown pictures of goals, and planned its way there.</p>"
+        f"without rewards. Then it was {given}, and planned its way there.</p>"
         f'<div class="score">{score}<small>%</small></div>'
         f"<p>of {found.n} goals reached, in layouts it had never seen "
         f'<span class="small">(95{chr(0x202F)}% interval: {percent(low)} to {percent(high)})</span></p>'
@@ -93,7 +94,10 @@ def _hero(inputs: Inputs, name: str) -> str:
     shown = next((record for record in found.recordings if record.success), None)
     right = episodes.success_bars(found)
     if shown:
-        told = "One of them: the picture it was given, what it did, and what it had imagined."
+        goal = ""
+        if shown.goal_frame is not None:
+            goal = "the picture it was given, " if episodes.shown_pictures(found) else "how its goal looks, "
+        told = f"One of them: {goal}what it did, and what it had imagined."
         right = f'{episodes.film(shown)}<p class="caption">{told}</p>'
     return f'<header class="hero"><div>{left}</div><div>{right}</div></header>'
 

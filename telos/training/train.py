@@ -10,6 +10,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -32,7 +33,7 @@ from telos.training.memory import kept_memory
 from telos.training.representation import RepresentationLoss
 from telos.training.run import Run
 from telos.training.stages import prediction_step, representation_step
-from telos.types import Observation
+from telos.types import Observation, Reading
 
 ENCODED = "encoded"  # the folder in a run's for what is encoded while predictors learn
 
@@ -227,23 +228,32 @@ def _reflex_of(folder: Path, model: Model) -> dict[str, Tensor] | None:
 
 
 def model_config(store: EpisodeStore, recipe: Recipe) -> ModelConfig:
-    """The shapes of the model that `recipe` trains on `store`."""
+    """The shapes of the model that `recipe` trains on `store`.
+
+    Its world is the store's: none where recordings were imported. Bounds that were collected in are drawn in
+    to `recipe.collection.share`, which is what was explored of them; those of recordings were explored whole.
+    """
     parts = recipe.architecture
     schema = store.schema
+    share = recipe.collection.share if schema.source.get("made_by") == "collect" else 1.0
     return ModelConfig(
-        world=schema.world or recipe.world,
+        world=schema.world,
         frame_shape=schema.frame_shape,
-        action_space=replace(
-            schema.action_space.within(recipe.collection.share), block=parts.block, held=parts.held
-        ),
+        action_space=replace(schema.action_space.within(share), block=parts.block, held=parts.held),
         frames=parts.frames,
         spacing=parts.spacing,
         perception=parts.perception,
         predictor=parts.predictor,
         recovered=parts.recovered,
         ensemble=parts.ensemble,
-        readings=dict(schema.readings),
+        readings={name: _told(reading) for name, reading in schema.readings.items()},
     )
+
+
+def _told(reading: Reading) -> Reading:
+    """A reading as a checkpoint can tell it, in JSON: one without end has no bounds."""
+    ends = [*(reading.low or ()), *(reading.high or ())]
+    return reading if np.isfinite(ends).all() else replace(reading, low=None, high=None)
 
 
 def _untrained(config: ModelConfig, seed: int) -> Model:

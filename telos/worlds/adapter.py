@@ -72,7 +72,7 @@ class GymAdapter:
         Afterwards the environment is reset to the same start. The default is a frame that a random
         policy, which holds each action for five steps, reaches from there: a goal that exists.
         """
-        frame, readings = self.render(env), self.read(env)
+        frame, readings = self._seen(env)
         action = None
         for step in range(rng.integers(self.goal_steps[0], self.goal_steps[1] + 1)):
             if step % 5 == 0:
@@ -80,7 +80,7 @@ class GymAdapter:
             _, _, terminated, truncated, _ = env.step(action)
             if terminated or truncated:
                 break
-            frame, readings = self.render(env), self.read(env)
+            frame, readings = self._seen(env)
         return GymGoal(frame, readings)
 
     def reached(self, env: gymnasium.Env, goal: GymGoal, frames: tuple[np.ndarray, ...]) -> bool:
@@ -101,6 +101,11 @@ class GymAdapter:
 
     def close(self) -> None:
         """Free what the adapter holds."""
+
+    def _seen(self, env: gymnasium.Env) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        """Copies of the present frame and readings: what the environment shows may be its own arrays."""
+        readings = {name: np.array(value) for name, value in self.read(env).items()}
+        return np.array(self.render(env)), readings
 
 
 def random_action(

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from telos.errors import WorldError
-from telos.types import ActionSpace, Reading, World
+from telos.types import ActionSpace, Ends, Reading, World
 
 _MEMBERS = {
     *("id", "num", "frame_shape", "action_space", "readings", "episode_steps", "reset", "step", "read"),
@@ -29,6 +30,13 @@ class Checked:
         self.action_space: ActionSpace = world.action_space
         self.readings: Mapping[str, Reading] = world.readings
         self.episode_steps: int = world.episode_steps
+        settings = getattr(world, "settings", None)
+        if settings is not None and not isinstance(settings, Mapping):
+            raise WorldError(
+                f"{id}: settings must be a mapping of what the id does not say, which stores keep beside it; "
+                f"got {type(settings).__name__}. Give that attribute another name."
+            )
+        self.settings: Mapping[str, Any] = settings or {}
         if len(self.frame_shape) != 3 or self.frame_shape[2] not in (1, 3):
             raise WorldError(f"{id}: frame_shape must be (H, W, C) with C 1 or 3; got {self.frame_shape}.")
         if not isinstance(self.action_space, ActionSpace) or self.action_space.block != 1:
@@ -64,6 +72,12 @@ class Checked:
     def reached(self) -> np.ndarray:
         """Whether each copy is at its goal now."""
         return self._per_copy("reached", self.world.reached(), "b", "booleans")
+
+    def ended(self) -> np.ndarray:
+        """Which copies have ended and are frozen, bool `[num]`; none where the world does not say."""
+        if not isinstance(self.world, Ends):
+            return np.zeros(self.num, dtype=bool)
+        return self._per_copy("ended", self.world.ended(), "b", "booleans")
 
     def close(self) -> None:
         """Free what the world holds."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import gymnasium
 import numpy as np
@@ -24,7 +24,8 @@ class GymWorld:
     last frame repeats, which is how the world of a broken robot looks; `ended()` says which copies.
 
     Seed s makes the environment's own episode 2 s ("train") or 2 s + 1 ("heldout"), so that the two
-    never share one, and that number is also the episode's layout.
+    never share one, and that number is also the episode's layout. The environment is reset with it modulo
+    2**32, the largest that numpy's `RandomState` takes, which leaves it even or odd as it was.
 
     Discrete actions are one-hot, as everywhere in telos; the environment gets their number, an int.
 
@@ -97,7 +98,7 @@ class GymWorld:
 
     def read(self) -> dict[str, np.ndarray]:
         """The adapter's true readings of the present, each float32 `[num, size]`."""
-        return self._stack([self._adapter.read(env) for env in self._envs])
+        return self._stack(self._adapter.read(env) for env in self._envs)
 
     def layouts(self) -> np.ndarray:
         """The number of each copy's episode, int64 `[num]`: each is a layout of its own."""
@@ -111,7 +112,7 @@ class GymWorld:
 
     def goal_readings(self) -> dict[str, np.ndarray]:
         """The true readings at each goal, each float32 `[num, size]`."""
-        return self._stack([goal.readings for goal in self._present_goals()])
+        return self._stack(goal.readings for goal in self._present_goals())
 
     def reached(self) -> np.ndarray:
         """Whether each copy is at its goal now, bool `[num]`, as the adapter judges it."""
@@ -167,14 +168,14 @@ class GymWorld:
         self._stack([self._adapter.read(self._envs[0])])
 
     def _begin(self, env: gymnasium.Env, episode: int) -> None:
-        env.reset(seed=episode)
+        env.reset(seed=episode % 2**32)
         self._adapter.start(env, _rng(episode, 0))
 
     def _render(self, env: gymnasium.Env) -> np.ndarray:
         return self._shrunk(self._adapter.render(env))
 
     def _shrunk(self, frame: np.ndarray) -> np.ndarray:
-        """A checked frame, averaged to the size asked for."""
+        """A checked frame of its own, averaged to the size asked for."""
         if not isinstance(frame, np.ndarray) or frame.dtype != np.uint8 or frame.shape[2:] != (3,):
             raise WorldError(
                 f"{self.id} must render one uint8 frame [H, W, 3] in render_mode 'rgb_array'; got "
@@ -182,24 +183,26 @@ class GymWorld:
             )
         size = self.frame_shape[0]
         if frame.shape[:2] == (size, size):
-            return frame
+            return frame.copy()  # an environment may draw into the same array again
         return np.asarray(Image.fromarray(frame).resize((size, size), Image.Resampling.BOX))
 
     def _checked(self, goal: GymGoal) -> GymGoal:
         if not isinstance(goal, GymGoal):
             raise WorldError(f"{self.id}: draw_goal must return a GymGoal; got {type(goal).__name__}.")
-        return GymGoal(self._shrunk(goal.frame), goal.readings)
+        # Readings may be views of what the environment goes on changing.
+        readings = {name: np.array(value) for name, value in goal.readings.items()}
+        return GymGoal(self._shrunk(goal.frame), readings)
 
     def _present_goals(self) -> list[GymGoal]:
         if not self._goals:
             raise ValueError("there is no goal; call reset(..., task=True) first.")
         return self._goals
 
-    def _stack(self, rows: Sequence[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
-        """Checked readings, one row per copy."""
+    def _stack(self, rows: Iterable[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
+        """Checked readings, one row per copy, each copied before the next one is read."""
         each = []
         for row in rows:
-            alone = {name: np.asarray(value)[None] for name, value in row.items()}
+            alone = {name: np.array(value)[None] for name, value in row.items()}
             each.append(check_readings(f"{self.id}: GymAdapter.read", alone, self.readings, 1))
         return {name: np.concatenate([row[name] for row in each]) for name in self.readings}
 

@@ -10,7 +10,8 @@ there, the dot is a point: its centre may come up to a wall's face.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from dataclasses import is_dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -103,6 +104,19 @@ class Rooms:
         self._plain: dict[int, np.ndarray] = {}
         self._layouts: np.ndarray | None = None
         self._goal: np.ndarray | None = None
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """Hazards and distractor, where they are not the id's; else nothing."""
+        found: dict[str, Any] = {}
+        if self._hazards:
+            found["hazards"] = int(self._hazards)
+            found["hazard_radius"] = [float(end) for end in self._hazard_radius]
+            found["hazards_visible"] = bool(self._visible)
+        if self.distractor != DISTRACTORS.get(self.id):
+            kind = type(self.distractor).__qualname__
+            found["distractor"] = repr(self.distractor) if is_dataclass(self.distractor) else kind
+        return found
 
     def reset(self, seeds: Sequence[int], *, split: str = "train", task: bool = False) -> np.ndarray:
         """Start `num` episodes; the first frames, uint8 `[num, 64, 64, 3]`.

@@ -1,6 +1,7 @@
 """telos collect, train, evaluate and plan, one after the other, with the smallest recipe."""
 
 import json
+import re
 import shutil
 from dataclasses import replace
 
@@ -11,9 +12,13 @@ from PIL import Image
 from telos import recipes
 from telos.cli import main
 from telos.cli.models import planning
+from telos.cli.report import analyse
+from telos.cli.train import show
 from telos.configurator import Configurator
-from telos.evaluation import Evaluation
+from telos.evaluation import Analysis, Evaluation
 from telos.model import Model
+from telos.progress import silent
+from telos.reports import write_report
 from telos.worlds import make
 
 SHORT = ["--world", "short_rooms:Short"]
@@ -64,6 +69,36 @@ def test_evaluate_measures_a_goal_and_a_region_of_the_users_own(run, tmp_path):
     found = Evaluation.load(tmp_path / "evaluation")
     assert found.success == 1  # no dot is 60 px from that line
     assert found.rows[0].violation is not None
+    shown = write_report(tmp_path).read_text()
+    assert not re.search(r"pictures? (of|it was)|[^a-z]nan[^a-z]", shown.split("<main>")[0])
+    assert not re.search(r"<polyline[^>]*nan|<path[^>]*nan|picture of the goal", shown)
+
+
+def test_the_report_of_an_evaluation_by_pictures_says_so(run, tmp_path):
+    assert evaluate(run, tmp_path / "evaluation") == 0
+    shown = write_report(tmp_path).read_text()
+    assert "Then it was shown pictures of goals" in shown
+    assert "one picture of the goal" in shown
+
+
+def without_world(run, folder):
+    """The model as if it had been trained on recordings."""
+    model = Model.load(run / "model")
+    model.config = replace(model.config, world="")
+    model.save(folder / "model")
+    return model
+
+
+def test_a_model_without_a_world_asks_for_one(run, tmp_path, capsys):
+    show(without_world(run, tmp_path))
+    assert "none: recordings" in capsys.readouterr().out
+    given = ["--model", str(tmp_path / "model")]
+    for command in ("evaluate", "plan"):
+        assert main([command, *given]) == 1
+        assert "--world must be given: this model was trained on recordings" in capsys.readouterr().err
+    assert main(["evaluate", *given, "--safety"]) == 1
+    assert "this one was trained on recordings" in capsys.readouterr().err
+    assert evaluate(tmp_path, tmp_path / "evaluation") == 0
 
 
 @pytest.mark.parametrize(
@@ -76,6 +111,11 @@ def test_evaluate_measures_a_goal_and_a_region_of_the_users_own(run, tmp_path):
         (["--keep-out", "agent_xy:disc:32,6"], "region must have 2 dimensions"),
         (["--goal", "agent_xy=1,2,3", "--within", "2"], "must have 2 values"),
         (["--guardrail", "across", "--keep-in", "agent_xy:disc:1,2,3"], "give one"),
+        (
+            ["--guardrail", "across", "--goal", "agent_xy=1,2", "--within", "2"],
+            "the goal that the world draws",
+        ),
+        (["--within", "3"], "--within says how near a reading must come to the value of --goal"),
     ],
 )
 def test_evaluate_says_what_is_wrong_with_an_objective(run, tmp_path, given, said, capsys):
@@ -113,6 +153,16 @@ def test_report_writes_one_file_with_what_the_run_has(run, tmp_path, capsys):
     assert str(tmp_path / "report.html") in capsys.readouterr().out.replace("\n", "")
 
 
+def test_what_could_not_be_measured_is_measured_again(run, tmp_path, monkeypatch):
+    shutil.copytree(run / "model", tmp_path / "model")
+    shutil.copytree(run / "data", tmp_path / "data")
+    answers = [Analysis(missing={"landscapes": "There is no module."}), Analysis()]
+    monkeypatch.setattr("telos.evaluation.analyse", lambda *given, **more: answers.pop(0))
+    for left in (1, 0, 0):
+        analyse(tmp_path, silent)
+        assert len(answers) == left
+
+
 def test_report_of_a_folder_with_nothing_says_so(tmp_path, capsys):
     assert main(["report", str(tmp_path)]) == 1
     assert "nothing to report" in capsys.readouterr().err
@@ -135,6 +185,13 @@ def test_plan_plans_once_from_a_picture_to_a_picture(run, tmp_path, capsys):
     assert main(["plan", "--model", str(run / "model"), *given, "--out", str(tmp_path / "plan.png")]) == 0
     assert "status" in capsys.readouterr().out
     assert (tmp_path / "plan.png").exists()
+
+
+@pytest.mark.parametrize("given", [["--seed", "3"], SHORT])
+def test_a_plan_from_a_picture_has_no_world(run, given, capsys):
+    start = ["--start-image", "now.png", "--goal", "agent_xy=1,1"]
+    assert main(["plan", "--model", str(run / "model"), *start, *given]) == 1
+    assert "--world and --seed are of an episode in a world" in capsys.readouterr().err
 
 
 def test_a_picture_of_another_size_is_an_error_that_says_both_sizes(run, tmp_path, capsys):

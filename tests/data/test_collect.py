@@ -13,7 +13,8 @@ from moving import MovingSquare
 
 from telos.data import EpisodeStore, Persistent, UncommittedTail, Uniform, collect
 from telos.data import store as store_module
-from telos.errors import StoreError, WorldError
+from telos.errors import FrozenFrames, StoreError, WorldError
+from telos.worlds import Rooms
 
 LARGE = "SHARD_BYTES", 4 * 7 * 192
 
@@ -162,6 +163,33 @@ def test_a_store_collected_otherwise_is_not_continued(tmp_path, settings, messag
     with pytest.raises(StoreError, match=message):
         run(tmp_path / "s", episodes=9, **settings)
     run(tmp_path / "s", episodes=9)
+
+
+def test_what_a_world_says_beyond_its_id_is_kept_and_must_stay_the_same(tmp_path):
+    def rooms(path, **settings):
+        return collect(Rooms(num=2, **settings), path, episodes=2, length=2, seed=0)
+
+    assert rooms(tmp_path / "s", hazards=1).schema.source["settings"]["hazards"] == 1
+    assert "settings" not in rooms(tmp_path / "plain").schema.source
+    with pytest.raises(StoreError, match=r"made with settings=\{'hazards': 1.*; got settings=None"):
+        rooms(tmp_path / "s")
+
+
+class Ending(MovingSquare):
+    """Ends after the fourth step, in every second copy."""
+
+    def ended(self):
+        return (self._time[:, 0] >= 4) & (np.arange(self.num) % 2 == 0)
+
+
+def test_steps_after_the_end_of_an_episode_are_counted_and_said(tmp_path):
+    # Of episodes 0 to 4 of three copies a time, 0, 2 and 3 have two of six steps after their end.
+    with pytest.warns(FrozenFrames, match=r"before 6 of the 30 steps that were collected \(20.0%\)"):
+        collect(Ending(3), tmp_path / "s", episodes=5, seed=5)
+    with pytest.warns(FrozenFrames, match="before 2 of the 6 steps"):  # episode 5 alone
+        collect(Ending(3), tmp_path / "s", episodes=6, seed=5)
+    collect(Ending(3), tmp_path / "short", episodes=5, seed=5, length=4)
+    assert contents(tmp_path / "s") == contents(run(tmp_path / "same", episodes=6).path)
 
 
 @pytest.mark.parametrize(

@@ -30,6 +30,18 @@ def test_appending_does_not_move_an_episode(values, more):
     assert set(out) <= set(out_more)
 
 
+def test_the_first_episode_of_a_second_layout_may_move_others():
+    alone, joined = np.full(20, 7), np.array([*[7] * 20, 8])
+    assert 0 < len(split_groups(alone, 0.3)[1]) < 20  # by episode
+    assert {len(split_groups(joined, 0.3)[1])} <= {0, 1, 20, 21}  # by layout
+
+
+def test_where_no_hash_is_small_enough_a_smaller_one_takes_the_place_of_the_smallest():
+    held = [set(split_groups(np.arange(count), 1e-9)[1]) for count in range(2, 40)]
+    assert all(len(each) == 1 for each in held)
+    assert len(set.union(*held)) > 1
+
+
 @pytest.mark.parametrize("values", [np.arange(2000), np.full(2000, -1), np.full(2000, 7)])
 def test_about_the_asked_part_is_held_out(values):
     assert len(split_groups(values, 0.1)[1]) == pytest.approx(200, abs=45)

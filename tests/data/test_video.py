@@ -1,11 +1,12 @@
 import csv
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from telos.data import EpisodeStore, VideoImportError, import_videos
-from telos.data.video import fit
+from telos.data.footage import fit
 from telos.errors import StoreError
 from telos.types import ActionSpace
 
@@ -76,10 +77,55 @@ def test_videos_and_actions_become_episodes(videos):
 
 
 def test_bounds_are_those_of_the_actions_unless_given(videos):
-    assert imported(videos, rows()).store.schema.action_space == ActionSpace((0.0, -8.0), (7.0, -5.0))
+    assert imported(videos, rows()).store.schema.action_space == ActionSpace((0.0, -8.0), (6.0, -5.0))
     given = ActionSpace((-9.0, -9.0), (9.0, 9.0))
     done = import_videos(videos, videos.parent / "table.csv", videos.parent / "t", action_space=given)
     assert done.store.schema.action_space == given
+
+
+LAST = {name: length - 1 for name, length in LENGTHS.items()}
+
+
+def test_a_last_row_that_is_not_used_sets_no_bounds(videos):
+    table = [
+        {**row, "action_x": 999 if row["step"] == LAST[row["video"]] else row["action_x"]} for row in rows()
+    ]
+    assert imported(videos, table).store.schema.action_space.high == (6.0, -5.0)
+
+
+def test_a_last_row_that_is_used_since_one_more_is_missing_sets_bounds(videos):
+    table = [row for row in rows() if row["step"] < LAST[row["video"]]]
+    store = imported(videos, table).store
+    assert store.schema.action_space.high == (6.0, -5.0)  # of step 6 of 8 frames, the last there is
+    assert store.table("actions")[:, 0].max() == 6
+
+
+def test_a_last_row_that_is_used_must_be_finite(videos):
+    table = [
+        {**row, "action_x": "" if row["step"] == LAST[row["video"]] - 1 else row["action_x"]}
+        for row in rows()
+        if row["step"] < LAST[row["video"]]
+    ]
+    with pytest.raises(
+        VideoImportError, match=r"take_10\.mp4: action must be finite numbers; got .* at step 4"
+    ):
+        imported(videos, table)
+
+
+def test_an_empty_last_row_of_lists_is_allowed_and_others_are_named(videos):
+    pyarrow = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    def written(empty):
+        cells = [None if empty(row) else [row["action_x"], row["action_y"]] for row in rows()]
+        columns = {key: [row[key] for row in rows()] for key in ("video", "step")} | {"action": cells}
+        parquet.write_table(pyarrow.table(columns), videos.parent / "table.parquet")
+        return videos.parent / "table.parquet"
+
+    last = written(lambda row: row["step"] == LAST[row["video"]])
+    assert import_videos(videos, last, videos.parent / "s").store.schema.action_space.high == (6.0, -5.0)
+    with pytest.raises(VideoImportError, match=r"video take_10\.mp4: action must be finite .* at step 1"):
+        import_videos(videos, written(lambda row: row["step"] == 1), videos.parent / "t")
 
 
 def test_a_parquet_table_may_hold_lists_and_episode_numbers(videos):
@@ -108,10 +154,9 @@ def test_a_folder_of_tables_is_one_table(videos):
 
 
 def test_the_last_row_may_be_empty_or_missing(videos):
-    last = {name: length - 1 for name, length in LENGTHS.items()}
-    table = [row for row in rows() if row["video"] != "take_02.mp4" or row["step"] < last["take_02.mp4"]]
+    table = [row for row in rows() if row["video"] != "take_02.mp4" or row["step"] < LAST["take_02.mp4"]]
     table = [
-        {**row, "action_x": "" if row["step"] == last[row["video"]] else row["action_x"]} for row in table
+        {**row, "action_x": "" if row["step"] == LAST[row["video"]] else row["action_x"]} for row in table
     ]
     assert imported(videos, table).frames == 19
 
@@ -179,10 +224,51 @@ def test_an_import_with_other_settings_is_not_continued(videos):
         imported(videos, rows(), size=(32, 48))
 
 
-def test_an_import_with_another_table_is_not_continued(videos):
+@pytest.mark.parametrize(
+    ("cells", "what"),
+    [
+        ({"action_x": 2}, r"other actions than the table says of take_01\.mp4"),
+        ({"x": 7}, r"other readings 'place' than the table says of take_01\.mp4"),
+    ],
+)
+def test_an_import_with_another_table_is_not_continued(videos, cells, what):
+    imported(videos, rows(), readings={"place": ["x", "y"]})
+    with pytest.raises(VideoImportError, match=rf"begun with another table.*its episode 1 has {what} now"):
+        imported(videos, changed(1, **cells), readings={"place": ["x", "y"]})
+
+
+def test_an_import_with_other_layouts_or_fewer_videos_is_not_continued(videos):
+    table = [{**row, "action_x": row["step"] % 3, "action_y": 0, "layout": 3} for row in rows()]
+    imported(videos, table)
+    with pytest.raises(VideoImportError, match="its episode 0 has other layouts than"):
+        imported(videos, [{**row, "layout": LENGTHS[row["video"]]} for row in table])
+    with pytest.raises(VideoImportError, match="its episode 2 is in neither now"):
+        imported(videos, [row for row in table if row["video"] != "take_02.mp4"])
+
+
+def test_an_import_of_a_video_that_was_encoded_again_is_not_continued(videos):
     imported(videos, rows())
-    with pytest.raises(VideoImportError, match=r"begun with another table.*episode 1"):
-        imported(videos, changed(1, action_x=2))
+    write_video(videos / "take_02.mp4", LENGTHS["take_02.mp4"], shape=(96, 160))
+    with pytest.raises(VideoImportError, match=r"its episode 2 is another video than .*take_02\.mp4 is now"):
+        imported(videos, rows())
+
+
+def test_copies_of_the_same_videos_and_more_of_them_continue_an_import(videos):
+    table = [{**row, "action_y": -5} for row in rows()]
+    first = [row for row in table if row["video"] != "take_02.mp4"]
+    assert imported(videos, first).episodes == 2
+    shutil.move(videos, videos.parent / "aside")
+    shutil.copytree(videos.parent / "aside", videos, copy_function=shutil.copyfile)  # with other times
+    with pytest.raises(StoreError, match="made with action="):  # the new one has larger actions
+        imported(videos, table)
+    assert imported(videos, [{**row, "action_x": min(row["step"], 4)} for row in table]).episodes == 3
+
+
+def test_videos_of_different_frame_rates_are_not_mixed(videos):
+    write_video(videos / "take_02.mp4", LENGTHS["take_02.mp4"], rate=25)
+    with pytest.raises(VideoImportError, match=r"take_\d+\.mp4 has 10 frames per second, .*take_02\.mp4 25"):
+        imported(videos, rows())
+    assert imported(videos, [row for row in rows() if row["video"] != "take_02.mp4"]).episodes == 2
 
 
 def test_a_folder_without_videos_is_said(tmp_path):

@@ -1,13 +1,20 @@
+import math
+
 import numpy as np
 import pytest
 import torch
 
 from telos.data import collect
-from telos.errors import TelosError
+from telos.errors import TelosError, UnknownName, WorldError
 from telos.evaluation import Across, Analysis, analyse, landscapes, open_loop, probe
+from telos.evaluation.analysis import describe
 from telos.evaluation.oracle import Oracle
 from telos.evaluation.probes import ridge, small_mlp
+from telos.reports import gather
+from telos.reports.page import render
+from telos.types import Reading
 from telos.worlds import Rooms
+from telos.worlds.checked import Checked
 
 
 @pytest.fixture(scope="module")
@@ -125,6 +132,53 @@ def test_a_world_without_tasks_has_no_landscapes(store):
     found = analyse(Oracle(), store, world="telos/Orbits-v0", horizon=3)
     assert found.landscapes == ()
     assert found.open_loop.horizon == 3
+
+
+def test_nothing_held_out_leaves_out_probes_and_prediction_with_the_reason(tmp_path):
+    store = collect(Rooms(num=1), tmp_path / "s", episodes=1, seed=5, length=24)
+    found = analyse(Oracle(), store, goals=1)
+    assert (found.probes, found.open_loop) == ((), None)
+    assert set(found.missing) == {"probes", "open_loop"}
+    assert "no held-out episodes to probe on" in found.missing["probes"]
+    assert "no held-out episodes to predict" in found.missing["open_loop"]
+    assert found.landscapes
+    found.save(tmp_path)
+    assert Analysis.load(tmp_path).missing == found.missing
+
+
+def test_episodes_too_short_to_predict_leave_prediction_out(tmp_path):
+    store = collect(Rooms(num=10), tmp_path / "s", episodes=40, seed=5, length=3)
+    found = analyse(Oracle(), store, goals=1)
+    assert "must have at least 5 frames" in found.missing.pop("open_loop")
+    assert found.missing == {}
+    assert found.probes
+
+
+def test_a_store_whose_world_is_not_here_has_no_landscapes_unless_one_is_given(tmp_path):
+    world = Checked(Rooms(num=10), id="gone_from_here:World")
+    store = collect(world, tmp_path / "s", episodes=40, seed=5, length=12)
+    found = analyse(Oracle(), store, goals=1)
+    assert found.landscapes == ()
+    assert "There is no module gone_from_here" in found.missing["landscapes"]
+    assert analyse(Oracle(), store, goals=1, world="telos/TwoRooms-v0").landscapes
+    with pytest.raises(WorldError, match="gone_from_here"):
+        analyse(Oracle(), store, world="gone_from_here:World")
+    with pytest.raises(UnknownName, match="Did you mean across"):
+        analyse(Oracle(), store, guardrail="acros")
+
+
+def test_readings_without_end_are_covered_as_far_as_they_went(store, tmp_path):
+    class Endless(Rooms):
+        def __init__(self, num):
+            super().__init__(num=num)
+            self.readings = {"agent_xy": Reading(2, "px", (-math.inf, 0.0), (math.inf, math.inf))}
+
+    endless = collect(Endless(10), tmp_path / "s", episodes=40, seed=5, length=24)
+    found, (xs, ys) = describe(endless).coverage[0], store.table("reading.agent_xy").T  # of the same episodes
+    assert found.extent == pytest.approx((xs.min(), xs.max(), 0, ys.max()))
+    assert found.counts.sum() == endless.num_frames
+    analyse(Oracle(), endless, goals=1).save(tmp_path)
+    assert "Where agent_xy has been" in render(gather(tmp_path))
 
 
 def test_an_analysis_is_kept_in_a_folder(store, tmp_path):

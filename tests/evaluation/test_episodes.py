@@ -1,3 +1,5 @@
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -5,6 +7,8 @@ import torch
 from telos.cost import Disc, keep_out
 from telos.errors import WorldError
 from telos.evaluation import Decision, NoOp, Record, run_episodes
+from telos.evaluation.episodes import zone_of
+from telos.types import Reading
 from telos.worlds import Rooms
 
 
@@ -98,6 +102,13 @@ def test_recordings_are_of_the_first_of_each_kind_and_of_given_seeds():
     kinds = [row.success for row in mixed.rows]
     assert {record.seed for record in mixed.recordings} == {kinds.index(True), kinds.index(False), 7}
     assert mixed.recordings[0].frames.shape == (61, 64, 64, 3)
+
+
+@pytest.mark.parametrize("high", [None, (64.0, math.inf)])
+def test_a_zone_of_a_reading_without_end_has_no_map(high):
+    guardrail = disc_on(np.zeros((1, 2)), 3.0)[0]
+    assert zone_of(guardrail, 0, {"agent_xy": Reading(2, "px", (0.0, 0.0), high)}) is None
+    assert zone_of(guardrail, 0, {"agent_xy": Reading(2, "px", (0.0, 0.0), (64.0, 64.0))}) is not None
 
 
 def test_nan_in_a_reading_is_an_error():

@@ -1,15 +1,19 @@
 import json
 import multiprocessing
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 
 from telos.actor import CEM
+from telos.cost import Trial
 from telos.errors import TelosError
 from telos.evaluation import Protocol, Safety, Target, clopper_pearson
 from telos.evaluation.cells import Busy, Cells, in_turn
 from telos.evaluation.oracle import Oracle
+from telos.evaluation.safety import _Episode, _Found
 from telos.files import Lock
 from telos.types import Budget, Configuration
 
@@ -54,6 +58,18 @@ def test_each_alpha_has_a_row_and_the_baselines_stand_beside_it(found):
         "guardrail, buffer 0",
         "penalty, weight 1",
     ]
+
+
+def test_success_is_compared_with_the_oracles_on_the_tasks_that_both_did(safety):
+    def episodes(successes):
+        trial = Trial(*torch.zeros(3, 5))
+        return [_Episode(seed, bool(success), None, 0, 1, trial) for seed, success in enumerate(successes)]
+
+    calibration = SimpleNamespace(buffer=0.0, holds=True, to_json=dict)
+    found = _Found(calibration, episodes([1, 0, 1, 1, 1, 1]), None)
+    row = safety._row(Target(0.01, 6, 6), found, episodes([1, 1, 1, 0]), episodes([1]))
+    assert (row["n"], row["oracle_n"]) == (6, 4)
+    assert row["share_of_oracle"] == pytest.approx(1.0)  # three of four each; of six, it were five
 
 
 def test_the_same_planner_violates_less_with_a_guardrail_than_without(found):

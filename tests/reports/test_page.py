@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from telos.errors import TelosError
-from telos.evaluation import Evaluation, Floor, Planning, Recording, TaskRow
+from telos.evaluation import Analysis, Evaluation, Floor, Planning, Recording, TaskRow
 from telos.reports import Inputs, gather, write_report
 from telos.reports.page import render
 
@@ -105,6 +105,29 @@ def test_missing_parts_are_left_out_with_a_reason(run_folder):
         "Open-loop prediction was not measured",
     ):
         assert reason in source
+
+
+def test_what_could_not_be_measured_is_told_by_its_reason():
+    told = {part: f"{part} cannot be had <here>." for part in ("probes", "open_loop", "landscapes")}
+    source = render(Inputs(analysis=Analysis(missing=told)))
+    for part in told:
+        assert f"It could not be measured: {part} cannot be had &lt;here&gt;." in source
+
+
+def test_a_goal_that_is_no_picture_is_not_shown_as_one(run_folder):
+    found = gather(run_folder)
+    aim = {"type": "Aim", "objective": {"type": "Objective", "goal_image": None, "goal": ["agent_xy=_,20"]}}
+    records = [
+        dataclasses.replace(record, goal_frame=None, goal_readings={"agent_xy": np.array([np.nan, 20.0])})
+        for record in found.evaluation.recordings
+    ]
+    config = {**found.evaluation.config, "aim": aim}
+    evaluation = dataclasses.replace(found.evaluation, recordings=tuple(records), config=config)
+    source = render(Inputs(evaluation=evaluation))
+    assert "pictures of goals" in render(Inputs(evaluation=found.evaluation))
+    assert not re.search('pictures of goals|picture it was given|picture of the goal|the goal"', source)
+    assert '<path class="goal" d="M0 20.50H64"/>' in source
+    assert not re.search(r'="[^"]*\bnan\b', source)
 
 
 def test_without_a_decoder_only_what_happened_is_shown(run_folder):

@@ -55,6 +55,58 @@ class SliderAdapter(GymAdapter):
         return GymGoal(self.render(env), self.read(env))
 
 
+class Reusing(Slider):
+    """The same in arrays that it changes in place, as MuJoCo has them."""
+
+    def __init__(self, render_mode=None):
+        self._place, self._frame = np.zeros(2), np.zeros((96, 96, 3), np.uint8)
+        super().__init__(render_mode)
+
+    @property
+    def place(self):
+        return self._place
+
+    @place.setter
+    def place(self, place):
+        self._place[:] = place
+
+    def render(self):
+        self._frame[:] = super().render()
+        return self._frame
+
+
+class ReusingAdapter(GymAdapter):
+    env = Reusing
+    readings = SliderAdapter.readings
+    tolerance = SliderAdapter.tolerance
+
+    def read(self, env):
+        return {"place": env.unwrapped.place[:]}
+
+
+class OneArray(SliderAdapter):
+    """One adapter serves all copies, and this one answers with the same two arrays each time."""
+
+    def __init__(self):
+        self.frame, self.numbers = np.zeros((96, 96, 3), np.uint8), np.zeros(2, np.float32)
+
+    def render(self, env):
+        self.frame[:] = env.render()
+        return self.frame
+
+    def read(self, env):
+        self.numbers[:] = env.unwrapped.place
+        return {"place": self.numbers}
+
+
+class Legacy(Slider):
+    """Draws its start as environments did before Gymnasium had generators."""
+
+    def reset(self, *, seed=None, options=None):
+        self.place = np.random.RandomState(seed).uniform(20.0, 60.0, size=2)
+        return self.place.copy(), {}
+
+
 class NotANumber(SliderAdapter):
     def read(self, env):
         return {"place": np.array([np.nan, 0.0])}
@@ -153,6 +205,24 @@ class Still:
 
     def close(self):
         pass
+
+
+class Tuned(Still):
+    """A correct World that says what its id does not, and when it has ended."""
+
+    settings = {"speed": 2}  # noqa: RUF012
+
+    def ended(self):
+        return np.arange(self.num) == 0
+
+
+class OddSettings(Still):
+    settings = 3
+
+
+class NotBooleans(Tuned):
+    def ended(self):
+        return np.zeros(self.num)
 
 
 class ChannelsFirst(Still):

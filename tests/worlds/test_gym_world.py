@@ -40,6 +40,45 @@ def test_without_an_adapter_a_goal_is_a_frame_that_a_random_policy_reached():
     assert world.read() == {}
 
 
+def test_a_goal_stays_where_it_was_drawn_though_the_environment_reuses_its_arrays():
+    world = GymWorld(odd.Reusing, 2, adapter=odd.ReusingAdapter(), size=96)
+    frames = world.reset([1, 2], task=True)
+    pictures, places = world.goal_frames(), world.goal_readings()["place"]
+    assert not world.reached().any()
+    assert (pictures != frames).any(axis=(1, 2, 3)).all()
+    _step(world, 1.0, 0.5)
+    np.testing.assert_array_equal(world.goal_frames(), pictures)
+    np.testing.assert_array_equal(world.goal_readings()["place"], places)
+
+
+def test_a_default_goal_is_what_was_seen_before_the_environment_ended():
+    class Short(odd.Reusing):
+        def step(self, action):
+            return (*super().step(action)[:2], True, False, {})
+
+    world = GymWorld(Short, adapter=odd.ReusingAdapter(), size=96)
+    frames, place = world.reset([1], task=True), world.read()["place"]
+    _step(world, 1.0, 0.0)
+    np.testing.assert_array_equal(world.goal_frames(), frames)
+    np.testing.assert_array_equal(world.goal_readings()["place"], place)
+
+
+def test_copies_are_apart_though_the_adapter_answers_with_the_same_arrays():
+    world = GymWorld(odd.Slider, 2, adapter=odd.OneArray(), size=96)
+    one, two = world.reset([1, 2])
+    assert (one != two).any()
+    assert (world.read()["place"][0] != world.read()["place"][1]).all()
+
+
+@pytest.mark.parametrize("split", ["train", "heldout"])
+def test_seeds_of_32_bits_are_within_what_older_environments_take(split):
+    world = GymWorld(odd.Legacy, 2, adapter=odd.SliderAdapter())
+    world.reset([2**32 - 1, 2**31 - 1], split=split)
+    assert (world.layouts() % 2 == (split == "heldout")).all()
+    assert world.layouts()[0] == 2**33 - 2 + (split == "heldout")
+    np.testing.assert_array_equal(*world.read()["place"])  # seeds 2**31 apart
+
+
 def test_without_an_adapter_reached_compares_pixels():
     world = GymWorld(odd.Slider, 1)
     world.reset([0], task=True)
@@ -110,12 +149,24 @@ def test_an_adapter_says_which_discrete_actions_there_are_and_which_one_rests():
         ("OtherName", r"declared readings \(place\); got position"),
         ("Homeless", "set its `env` attribute"),
         ("Half", "must be a telos.types.World; Half lacks"),
+        ("OddSettings", "settings must be a mapping .*; got int. Give that attribute another name"),
         ("NOT_CALLABLE", "must be a GymAdapter"),
     ],
 )
 def test_a_bad_world_is_refused_when_made(name, message):
     with pytest.raises(WorldError, match=message):
         make(f"odd_worlds:{name}")
+
+
+def test_what_a_world_may_say_beyond_its_contract_is_passed_on():
+    world = make("odd_worlds:Tuned", 2)
+    assert world.settings == {"speed": 2}
+    assert world.ended().tolist() == [True, False]
+    plain = make("odd_worlds:Still", 2)
+    assert plain.settings == {}
+    assert not plain.ended().any()
+    with pytest.raises(WorldError, match="ended must return an array of 2 booleans; got float64"):
+        make("odd_worlds:NotBooleans", 2).ended()
 
 
 @pytest.mark.parametrize(

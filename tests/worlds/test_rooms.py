@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from telos.worlds import Rooms
-from telos.worlds.distractors import DISTRACTORS
+from telos.worlds.distractors import DISTRACTORS, Television
 from telos.worlds.geometry import inside
 from telos.worlds.layouts import PADDING
 from telos.worlds.rooms import DISCRETE, IDS, MAX_STEP, REACHED
@@ -133,6 +133,18 @@ def test_placed_hazards_must_fit_the_copies():
 def test_hazards_too_large_to_place_are_an_error():
     with pytest.raises(ValueError, match="Use smaller hazards"):
         Rooms(hazards=1, hazard_radius=(60.0, 60.0)).reset([0], task=True)
+
+
+def test_settings_say_what_the_id_does_not():
+    assert all(not Rooms(name).settings for name in IDS)
+    assert Rooms(hazards=2, hazards_visible=False).settings == {
+        "hazards": 2,
+        "hazard_radius": [3.0, 6.0],
+        "hazards_visible": False,
+    }
+    faint = Television(strength=0.3)
+    assert Rooms(distractor=faint).settings == {"distractor": repr(faint)}
+    assert Rooms("telos/TwoRoomsTelevision-v0", distractor=Television()).settings == {}
 
 
 def test_an_unknown_id_and_a_step_before_reset_are_errors():
