@@ -18,7 +18,7 @@ from telos.configurator import Configure, Situation, batches
 from telos.cost import Drift, Effort, Goal, ReadingGoal, Term, Watch, checked_energy, goal_state
 from telos.errors import UnknownName
 from telos.judge import Verdict, allowed, checked, judge, steps_of
-from telos.memory import Moment, PlanRecord, Pursuit, Usage, WorkingMemory, usage
+from telos.memory import Moment, PlanRecord, Pursuit, Usage, WorkingMemory, sensed, usage
 from telos.model import Model
 from telos.types import (
     Aggregate,
@@ -141,8 +141,8 @@ class Agent:
             guardrails: those of this task.
             deadline: seconds of wall time per plan.
         """
-        still = self._sense(goal)
         config = self.model.config
+        still = sensed(goal, config.frame_shape, self.device)
         memory = WorkingMemory(still.batch, frames=config.frames, spacing=config.spacing)
         memory.observe(still)
         with torch.no_grad():
@@ -188,7 +188,7 @@ class Agent:
             raise ValueError(
                 "there is no task: call reach(goal), reach_reading(name, value) or set_task(task)."
             )
-        present = self._sense(observation)
+        present = sensed(observation, self.model.config.frame_shape, self.device)
         if self._memory is None:
             self.reset(present.batch)
         assert self._memory is not None
@@ -374,24 +374,6 @@ class Agent:
                 evaluations=verdict.evaluations,
                 seconds=seconds,
             )
-        )
-
-    def _sense(self, observation: Observation | np.ndarray) -> Observation:
-        """An observation of the shape the model knows, on its device, as a copy of the agent's own."""
-        if isinstance(observation, np.ndarray):
-            observation = Observation.from_frames(np.array(observation))
-        pixels, proprioception = observation.pixels, observation.proprioception
-        if proprioception is not None and not proprioception.isfinite().all():
-            raise ValueError("proprioception must be finite; got NaN or infinity.")
-        H, W, C = self.model.config.frame_shape
-        if pixels is not None and pixels.shape[2:] != (C, H, W):
-            found = [pixels.shape[3], pixels.shape[4], pixels.shape[2]]
-            raise ValueError(
-                f"frames must have [H, W, C] = {[H, W, C]}, as the model was trained on; got {found}."
-            )
-        return Observation(
-            None if pixels is None else pixels.to(self.device, copy=True),
-            None if proprioception is None else proprioception.to(self.device, copy=True),
         )
 
 

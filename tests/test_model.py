@@ -266,50 +266,63 @@ def edit(saved, **changes):
     path.write_text(json.dumps(json.loads(path.read_text()) | changes))
 
 
-def fails_to_load(folder, *words):
+def refusal(folder):
+    """What loading the checkpoint says; it must not load."""
     with pytest.raises(CheckpointError) as caught:
         Model.load(folder)
-    assert [word for word in (str(folder), *words) if word not in str(caught.value)] == []
+    return str(caught.value)
 
 
 @pytest.mark.parametrize("version", [1, 99])
 def test_a_checkpoint_of_another_version_says_so(saved, version):
     edit(saved, version=version)
-    fails_to_load(saved, f"version {version}", "Train again")
+    said = refusal(saved)
+    assert f"version {version}" in said
+    assert "Train again" in said
 
 
 def test_an_unknown_setting_names_the_near_ones(saved):
     edit(saved, model=json.loads((saved / "config.json").read_text())["model"] | {"esnemble": 4})
-    fails_to_load(saved, "esnemble", "Did you mean ensemble")
+    said = refusal(saved)
+    assert str(saved) in said
+    assert "called 'esnemble'. Did you mean ensemble" in said
 
 
 @pytest.mark.parametrize("changes", [{"format": "other"}, {"model": []}, {"model": {"readings": []}}])
 def test_a_folder_that_holds_something_else_is_not_a_checkpoint(saved, changes):
     edit(saved, **changes)
-    fails_to_load(saved)
+    assert str(saved) in refusal(saved)
 
 
 def test_a_missing_folder_says_which_one_to_give(tmp_path):
-    fails_to_load(tmp_path / "nowhere", "no config.json", "telos train")
+    said = refusal(tmp_path / "nowhere")
+    assert f"{tmp_path / 'nowhere'} is not a telos checkpoint: it has no config.json" in said
+    assert "telos train" in said
 
 
 def test_missing_weights_are_named(saved):
     (saved / "model.safetensors").unlink()
-    fails_to_load(saved, "model.safetensors", "Copy it again")
+    said = refusal(saved)
+    assert str(saved / "model.safetensors") in said
+    assert "Copy it again" in said
 
 
 @pytest.mark.parametrize("name", ["model.safetensors", "config.json"])
 def test_a_truncated_file_is_an_error_that_says_what_to_do(saved, name):
     content = (saved / name).read_bytes()
     (saved / name).write_bytes(content[: len(content) // 2])
-    fails_to_load(saved, "again")
+    said = refusal(saved)
+    assert str(saved) in said
+    assert "again" in said
 
 
 def test_weights_of_another_architecture_do_not_load(saved):
     torch.manual_seed(0)
     other = Model(replace(CONFIG, perception=Keypoints(3, scene_channels=1))).state_dict()
     safetensors.torch.save_file({k: v.contiguous() for k, v in other.items()}, saved / "model.safetensors")
-    fails_to_load(saved, "size mismatch")
+    said = refusal(saved)
+    assert str(saved) in said
+    assert "size mismatch" in said
 
 
 def no_space(*arguments, **settings):

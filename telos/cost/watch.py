@@ -52,7 +52,7 @@ class Watch:
         self._logs, self._step = {}, 0
 
     def pause(self) -> None:
-        """No guardrail is held for now: what was expected does not speak of what comes."""
+        """No guardrail is held: what was expected does not speak of what comes."""
         self._before = None
         for log in self._logs.values():
             self._stop(log)
