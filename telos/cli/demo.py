@@ -125,13 +125,13 @@ class Demo:
             Stage(
                 "evaluate",
                 f"{self.tasks} goals in layouts never seen",
-                0.8 if self.quick else 2,
+                0.5 if self.quick else 0.8,
                 self._evaluate,
             ),
         ]
         if self._rooms():
             what = f"{self.tasks} goals behind a forbidden zone, with and without it held"
-            found.append(Stage("guardrail", what, 1.2 if self.quick else 4, self._guardrail))
+            found.append(Stage("guardrail", what, 0.7 if self.quick else 2, self._guardrail))
         found.append(Stage("analyse", "what the state knows, and how far ahead", 0.3, self._analyse))
         found.append(Stage("report", "one HTML file", 0.3, self._report))
         return found
