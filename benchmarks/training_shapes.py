@@ -9,7 +9,7 @@ import numpy as np
 
 import telos
 from telos import recipes
-from telos.data import Episode, EpisodeStore, Persistent, Schema
+from telos.data import Episode, EpisodeStore, Schema
 from telos.perception import Patches, Residual
 from telos.training import Architecture, Optimisation, Recipe, Representation, Sketched, Weights
 from telos.training.methods import VarianceCovariance
@@ -135,7 +135,6 @@ def collected(path: Path, recipe: Recipe, *, episodes: int) -> EpisodeStore:
     """A store of the recipe's world, as the recipe explores it."""
     plan = recipe.collection
     world = telos.make(recipe.world, min(episodes, 32))
-    policy = Persistent(hold=plan.hold, pause=plan.pause, full=plan.full, drift=plan.drift)
-    store = telos.collect(world, path, episodes=episodes, length=plan.length, seed=0, policy=policy)
+    store = telos.collect(world, path, episodes=episodes, length=plan.length, seed=0, policy=plan.policy)
     world.close()
     return store
