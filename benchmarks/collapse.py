@@ -52,7 +52,7 @@ SHORT = Setting(episodes=16, representation=100, prediction=1, batch=4, seeds=(0
 def measure(method: Method, seed: int, setting: Setting, folder: Path) -> dict[str, Any]:
     """One curve: the indicators of training's batches, every forty updates."""
     store = experience(WORLDS["clean"], setting, folder)
-    recipe = recipe_of(Variant("alone", "", method, NOTHING), WORLDS["clean"], setting)
+    recipe = recipe_of(Variant("alone", "", method, NOTHING, joins=0.0), WORLDS["clean"], setting)
     assert isinstance(recipe.representation, Representation)
     recipe = replace(
         recipe,

@@ -59,8 +59,7 @@ def stage_steps(name: str, setting: Setting, folder: Path) -> dict[str, Any]:
     recipe = recipes.get(name)
     stage = recipe.representation
     assert stage is not None
-    data = folder / f"steps-{recipe.world.partition('/')[2]}"
-    store = collected(data, recipe, episodes=setting.store)
+    store = collected(folder / f"{name}-data", recipe, episodes=setting.store)
     marks: list[float] = []
     counter: Any = FlopCounterMode(display=False)
     torch.cuda.reset_peak_memory_stats()
@@ -75,7 +74,7 @@ def stage_steps(name: str, setting: Setting, folder: Path) -> dict[str, Any]:
 
     counter.__enter__()
     with contextlib.suppress(Enough):
-        telos.train(store, recipe, folder / f"steps-{name}", progress=progress, compute=Compute("cuda"))
+        telos.train(store, recipe, folder / name, progress=progress, compute=Compute("cuda"))
     seconds = [later - sooner for sooner, later in pairwise(marks)][-setting.timed :]
     frames = stage.optimisation.batch * (stage.horizon + 1) * recipe.architecture.frames
     flops, middle = counter.get_total_flops(), statistics.median(seconds)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmarks.meter import machine
 from telos.data import EpisodeStore
 from telos.evaluation.archive import dump, read_json
 from telos.files import Lock, atomic_path
@@ -19,6 +20,8 @@ from telos.files import Lock, atomic_path
 @dataclass(frozen=True)
 class Rows:
     """The rows of `path`, made with one configuration; any number of processes may add to them at once.
+
+    A row that another machine measured than the header's says which: CPU-seconds differ.
 
     Args:
         path: the result, JSON: `header` and a list `rows`.
@@ -54,6 +57,8 @@ class Rows:
             row = {**dict(zip(self.keys, key, strict=True)), **make()}
             with waiting(self.locks / "result.lock"):
                 whole = self._read()
+                if (here := _kind(machine())) != _kind(whole.get("machine", machine())):
+                    row["machine"] = here
                 whole["rows"] = sorted([*whole["rows"], row], key=lambda each: repr(self._key(each)))
                 with atomic_path(self.path) as aside:
                     aside.write_text(dump(whole))
@@ -70,6 +75,11 @@ class Rows:
 
     def _read(self) -> dict[str, Any]:
         return read_json(self.path) if self.path.exists() else {**self.header, "rows": []}
+
+
+def _kind(machine: Mapping[str, Any]) -> dict[str, Any]:
+    """What of a machine makes figures differ."""
+    return {name: machine[name] for name in ("cpu", "cores", "torch")}
 
 
 def as_many(store: EpisodeStore, episodes: int, path: Path) -> EpisodeStore:

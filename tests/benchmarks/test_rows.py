@@ -5,6 +5,7 @@ from multiprocessing import get_context
 
 import pytest
 
+from benchmarks.meter import machine
 from benchmarks.rows import Rows
 
 
@@ -62,3 +63,12 @@ def test_two_processes_share_the_work_and_lose_no_row(tmp_path):
         process.join(60)
     assert sorted(done.get() for _ in range(20)) == list(range(20))
     assert len(json.loads((tmp_path / "result.json").read_text())["rows"]) == 20
+
+
+def test_a_row_of_another_machine_says_so(tmp_path):
+    elsewhere = {**machine(), "cpu": "another"}
+    header = {"configuration": {}, "machine": elsewhere}
+    rows = Rows(tmp_path / "result.json", ("method",), header, tmp_path / "locks")
+    assert rows.add(("a",), dict)["machine"]["cpu"] == machine()["cpu"]
+    same = Rows(tmp_path / "same.json", ("method",), {**header, "machine": machine()}, tmp_path / "locks")
+    assert "machine" not in same.add(("a",), dict)
