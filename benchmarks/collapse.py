@@ -45,8 +45,8 @@ METHODS: Mapping[str, Method] = {
 }
 
 
-LONG = Setting(prediction=1)
-SHORT = Setting(episodes=16, representation=100, prediction=1, batch=4, seeds=(0,))
+LONG = Setting(prediction=1, sharpness=1.0)
+SHORT = Setting(episodes=16, representation=100, prediction=1, batch=4, sharpness=1.0, seeds=(0,))
 
 
 def measure(method: Method, seed: int, setting: Setting, folder: Path) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -22,6 +23,7 @@ class Keypoints:
     keypoints: int = 2
     scene_channels: int = 2  # of the map of what stays, which the predictor looks at; 0: there is none
     width: int = 8
+    sharpness: float = 1.0  # how many times as large the first heat maps are: above 1 where much distracts
 
     clip: ClassVar[bool] = False
 
@@ -31,6 +33,8 @@ class Keypoints:
                 "keypoints and width must be at least 1 and scene_channels at least 0; got "
                 f"{self.keypoints}, {self.width} and {self.scene_channels}."
             )
+        if not 0 < self.sharpness < math.inf:
+            raise ValueError(f"sharpness must be positive and finite; got {self.sharpness}.")
 
     @property
     def pose_size(self) -> int:
@@ -46,6 +50,7 @@ class Keypoints:
             keypoints=self.keypoints,
             scene_channels=self.scene_channels,
             width=self.width,
+            sharpness=self.sharpness,
         )
 
 
@@ -58,8 +63,10 @@ class KeypointEncoder(Encoder):
       other. None without `scene_channels`.
 
     Keypoints begin where features are active at all (a saliency prior): one that begins on the empty
-    background has no gradient to leave it. No layer has many channels, which is what makes the encoder
-    cheap on a CPU; H and W must be even. Pixels are standardised per channel.
+    background has no gradient to leave it. At first their softmax is nearly even, and what they learn from
+    faint; with a larger `sharpness` the heat maps are larger, and their mean follows what is seen.
+    No layer has many channels, which is what makes the encoder cheap on a CPU; H and W must be even.
+    Pixels are standardised per channel.
     """
 
     def __init__(
@@ -71,6 +78,7 @@ class KeypointEncoder(Encoder):
         keypoints: int = 2,
         scene_channels: int = 2,
         width: int = 8,
+        sharpness: float = 1.0,
     ) -> None:
         if image_size[0] % 2 or image_size[1] % 2:
             raise ValueError(f"image_size must be even; got {image_size}. Resize the frames.")
@@ -88,7 +96,7 @@ class KeypointEncoder(Encoder):
         )
         self.heat = nn.Conv2d(width, keypoints, 1, bias=False)
         with torch.no_grad():
-            self.heat.weight.abs_()
+            self.heat.weight.abs_().mul_(sharpness)
         self.where = SpatialSoftmax(keypoints)
         self.scene = nn.Conv2d(width, scene_channels, 1) if scene_channels else None
 

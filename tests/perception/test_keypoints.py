@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from telos.perception import KeypointEncoder
+from telos.perception import KeypointEncoder, Keypoints
 
 
 def new_encoder(*, frames=1, scene_channels=2):
@@ -111,3 +111,17 @@ def test_every_parameter_learns(encoder, frames):
 def test_a_size_that_is_not_even_is_an_error_that_says_so(size):
     with pytest.raises(ValueError, match=rf"even; got \({size[0]}, {size[1]}\)"):
         KeypointEncoder(channels=3, image_size=size)
+
+
+def test_sharper_heat_maps_begin_where_the_same_features_are_and_tell_places_further_apart(frames):
+    def poses(sharpness):
+        torch.manual_seed(0)
+        encoder = Keypoints(sharpness=sharpness).build(channels=3, image_size=(16, 24), frames=1).eval()
+        assert (encoder.heat.weight >= 0).all()
+        with torch.no_grad():
+            return encoder.pose(encoder.features_of(frames.permute(0, 3, 1, 2)))
+
+    even, sharp = poses(0.01), poses(4.0)
+    assert sharp.std() > 50 * even.std()
+    with pytest.raises(ValueError, match="sharpness must be positive and finite"):
+        Keypoints(sharpness=0.0)
