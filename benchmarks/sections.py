@@ -234,18 +234,19 @@ def representation(result: Result) -> str:
 
 def _in_all_worlds(rows: list[Any]) -> str:
     """Each method's probe errors and successes, beside inverse dynamics and alone, world by world."""
-    head = ["method", "kind", *(f"probe: {place.lower()}" for place in PLACES.values())]
-    head += [f"success: {place.lower()}" for place in PLACES.values()]
-    head += [f"probe, alone: {place.lower()}" for place in PLACES.values()]
+    told = [("probe", "probe_px", ""), ("success", "success", "")]
+    if any(row["group"] == "alone" for row in rows):
+        told.append(("probe, alone", "probe_px", ", alone"))
+    head = ["method", "kind", *(f"{what}: {place.lower()}" for what, *_ in told for place in PLACES.values())]
     lines = [_line(head), _line(["---"] * len(head))]
     for name in dict.fromkeys(row["method"] for row in rows if row["group"] == "beside"):
         cells = [name, next(row["kind"] for row in rows if row["method"] == name)]
-        for key, suffix in (("probe_px", ""), ("success", ""), ("probe_px", ", alone")):
+        for _, key, suffix in told:
             for world in PLACES:
                 found = [row[key] for row in rows if (row["method"], row["world"]) == (name + suffix, world)]
                 mean = sum(found) / len(found) if found else 0.0
-                told = _percent(mean) if key == "success" else f"{mean:.2g} px"
-                cells.append(told if found else "")
+                shown = _percent(mean) if key == "success" else f"{mean:.2g} px"
+                cells.append(shown if found else "")
         lines.append(_line(cells))
     return "\n".join(lines)
 
