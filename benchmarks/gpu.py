@@ -1,11 +1,12 @@
 """What a GPU is worth: training steps per second, and whole runs of a small recipe and of a large one.
 
     python -m benchmarks.gpu [--part steps rooms lewm ...] [--folder FOLDER]
+    python -m benchmarks.gpu --quick
 
 Needs a GPU. `steps` times the first stage of recipes, with their data, beside what the GPU's matrix products
 reach. `rooms` is the demo's recipe, collected, trained and evaluated as on a CPU; `lewm` is LeWM at its
 published size (18 million parameters, frames of 224 px), for `Setting.steps` of its 20,000 updates. Parts
-that are measured are kept in `results/gpu.json`.
+that are measured are kept in `results/gpu.json`; `--quick` measures hardly anything, and stores nothing.
 """
 
 from __future__ import annotations
@@ -14,7 +15,9 @@ import argparse
 import contextlib
 import json
 import statistics
+import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
@@ -30,6 +33,7 @@ from benchmarks.training_shapes import collected
 from telos import recipes
 from telos.configuration import to_dict
 from telos.evaluation import TEST_SEED, Evaluation, evaluate
+from telos.evaluation.archive import dump, read_json
 from telos.files import atomic_path
 from telos.progress import silent
 from telos.recipes import Recipe
@@ -37,6 +41,7 @@ from telos.training import Compute
 
 RESULT = Path(__file__).parent.parent / "results" / "gpu.json"
 GPU = torch.device("cuda")
+LARGE = 10_000_000  # parameters
 
 
 @dataclass(frozen=True)
@@ -49,9 +54,10 @@ class Setting:
     episodes: int = 1600  # that `lewm` learns from; the recipe: 10,000
     steps: int = 5000  # updates of `lewm`; the recipe: 20,000
     tasks: int = 200  # of either run
+    small: str = "rooms"  # the small recipe that is run whole
 
 
-QUICK = Setting(recipes=("rooms",), timed=4, store=16, episodes=16, steps=4, tasks=4)
+QUICK = Setting(recipes=("rooms",), timed=4, store=16, episodes=16, steps=4, tasks=4, small="smoke")
 
 
 def stage_steps(name: str, setting: Setting, folder: Path) -> dict[str, Any]:
@@ -104,7 +110,7 @@ def matmul_flops(size: int = 8192) -> float:
 
 
 def whole_run(recipe: Recipe, setting: Setting, folder: Path) -> dict[str, Any]:
-    """Collect, train on the GPU, evaluate there and on the CPU."""
+    """Collect, train on the GPU, evaluate there and, a small model, on the CPU."""
     began = time.perf_counter()
     store = collected(folder / "data", recipe, episodes=recipe.collection.episodes)
     marks: dict[str, list[float]] = {}
@@ -119,17 +125,20 @@ def whole_run(recipe: Recipe, setting: Setting, folder: Path) -> dict[str, Any]:
     stages = {}
     for stage, times in marks.items():
         stages[stage], last = times[-1] - last, times[-1]
-    return {
+    parameters = sum(value.numel() for value in model.parameters())
+    found = {
         "recipe": recipe.name,
-        "parameters": sum(value.numel() for value in model.parameters()),
+        "parameters": parameters,
         "frames": store.num_frames,
         "seconds_of_collecting": start - began,
         "seconds_of_training": trained - start,
         "cpu_seconds_of_training": used,
         "seconds_of_stages": stages,
         "evaluated_on_the_gpu": evaluated(model.to(GPU), recipe, setting),
-        "evaluated_on_the_cpu": evaluated(model.cpu(), recipe, setting),
     }
+    if parameters < LARGE:  # others take hours on one core
+        found["evaluated_on_the_cpu"] = evaluated(model.cpu(), recipe, setting)
+    return found
 
 
 def evaluated(model: telos.Model, recipe: Recipe, setting: Setting) -> dict[str, Any]:
@@ -162,33 +171,43 @@ def main() -> None:
     """Measure the parts, and keep each."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--part", nargs="+", choices=PARTS, default=PARTS)
-    parser.add_argument("--folder", type=Path, default=Path("runs/gpu"))
-    parser.add_argument("--quick", action="store_true", help="hardly any")
-    parser.add_argument("--out", type=Path, default=RESULT)
+    parser.add_argument("--folder", type=Path, default=Path("runs/gpu"), help="for experience and runs")
+    parser.add_argument("--quick", action="store_true", help="hardly any; nothing is kept")
     given = parser.parse_args()
     if not torch.cuda.is_available():
         raise SystemExit("this measures a GPU, and torch sees none.")
     torch.set_num_threads(1)
-    setting = QUICK if given.quick else Setting()
-    header = {
+    with tempfile.TemporaryDirectory() as aside:
+        if given.quick:
+            measure(QUICK, given.part, Path(aside), Path(aside) / RESULT.name)
+        else:
+            measure(Setting(), given.part, given.folder, RESULT)
+
+
+def measure(setting: Setting, parts: Sequence[str], runs: Path, out: Path) -> None:
+    """Print the parts, and keep each in `out`, which holds those of one configuration."""
+    header: dict[str, Any] = {
         "command": COMMAND,
         "machine": {**machine(), "gpu": torch.cuda.get_device_name()},
-        "configuration": to_dict(setting),
+        "configuration": json.loads(json.dumps(to_dict(setting))),
     }
-    for part in given.part:
-        folder = given.folder / part
+    kept = read_json(out) if out.exists() else header
+    if kept["configuration"] != header["configuration"]:
+        raise SystemExit(f"{out} holds parts of another configuration. Move it away to measure all anew.")
+    for part in parts:
+        folder = runs / part
         if part == "steps":
             found: Any = []
             for name in setting.recipes:
                 found.append(stage_steps(name, setting, folder))
                 print(json.dumps(rounded(found[-1])), flush=True)
         else:
-            recipe = recipes.get("rooms") if part == "rooms" else lewm(setting)
+            recipe = recipes.get(setting.small) if part == "rooms" else lewm(setting)
             found = whole_run(recipe, setting, folder)
             print(json.dumps(rounded(found)), flush=True)
-        kept = json.loads(given.out.read_text()) if given.out.exists() else header
-        with atomic_path(given.out) as aside:
-            aside.write_text(json.dumps({**kept, part: rounded(found)}, indent=1) + "\n")
+        kept = {**kept, part: rounded(found)}
+        with atomic_path(out) as aside:
+            aside.write_text(dump(kept))
 
 
 if __name__ == "__main__":

@@ -89,13 +89,12 @@ def test_it_imagines_what_the_cpu_imagines(trained, store, single_precision):
 
 @pytest.mark.parametrize("name", sorted(PLANNERS))
 def test_every_planner_plans_there(name, trained, store, tmp_path):
-    discrete = name in ("beam", "categorical_cem", "mcts")
+    model = Model.load(trained("rooms", "cuda") / "model")
+    discrete = name not in planners(model.config.action_space)
     if discrete:
         world = telos.make("telos/TwoRoomsDiscrete-v0", 4)
         own = telos.collect(world, tmp_path / "data", episodes=8, length=20, seed=0)
         model = train(own, telos.recipes.get("smoke"), tmp_path / "run", compute=Compute("cuda"))
-    else:
-        model = Model.load(trained("rooms", "cuda") / "model")
     planner = planners(model.config.action_space)[name]()
     result = evaluate(
         model.to(GPU),
@@ -105,9 +104,10 @@ def test_every_planner_plans_there(name, trained, store, tmp_path):
         floors=False,
     )
     assert result.n == 2
+    assert result.evaluations_per_plan > 1
 
 
-def test_guardrails_hold_there(trained):
+def test_guardrails_are_judged_there(trained):
     model = Model.load(trained("rooms", "cuda") / "model").to(GPU)
     result = evaluate(model, "telos/TwoRooms-v0", tasks=2, guardrail="across", configurator=plan_with(CEM()))
     assert result.n == len(result.rows_without) == 2
@@ -173,7 +173,7 @@ def group(tmp_path):
 
 
 @pytest.mark.parametrize("way", ["replicated", "sharded"])
-def test_processes_share_a_step_by_nccl(way, group, store):
+def test_processes_share_a_step_by_nccl(way, group, store, single_precision):
     from telos.training.train import _learned, _learner, _new_model, model_config
 
     name = "rooms" if way == "replicated" else "sketched"
@@ -209,7 +209,7 @@ def test_processes_share_a_step_by_nccl(way, group, store):
     loss, expected = gradients(lambda step, trained, _: (step, trained))
     torch.manual_seed(0)
     found_loss, found = gradients(wrapped)
-    assert found_loss == pytest.approx(loss, rel=1e-2)
+    assert found_loss == pytest.approx(loss, rel=1e-4)
     assert len(found) == len(expected)
     for one, two in zip(found, expected, strict=True):
-        assert one.shape == two.shape
+        torch.testing.assert_close(one, two, rtol=1e-3, atol=1e-5)
